@@ -1,0 +1,77 @@
+"""Emulation and Bayesian inference in astronomy: one frame, interchangeable plates.
+
+The public names load on first use, so that ``import equatorium`` stays light.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "equatorium.plugin": ("Method", "hookimpl"),
+    "equatorium.records.space": ("Parameter", "Space"),
+    "equatorium.records.outputs": ("Outputs",),
+    "equatorium.records.runs": ("Runs",),
+    "equatorium.records.covariance": ("Covariance", "Diagonal", "LowRank", "Dense"),
+    "equatorium.records.observation": ("Observation",),
+    "equatorium.records.discrepancy": ("Discrepancy",),
+    "equatorium.records.prediction": (
+        "Prediction",
+        "Gaussian",
+        "Mixture",
+        "Weighted",
+        "Categorical",
+    ),
+    "equatorium.registry": (
+        "emulator",
+        "classifier",
+        "embedder",
+        "ensemble",
+        "network",
+        "simulator",
+        "sampler",
+        "methods",
+        "register",
+    ),
+    "equatorium.storage": ("load", "save"),
+    "equatorium.interfaces.model": ("Model",),
+    "equatorium.interfaces.emulator": ("Emulator",),
+    "equatorium.interfaces.classifier": ("Classifier",),
+    "equatorium.interfaces.embedder": ("Embedder",),
+    "equatorium.interfaces.ensemble": ("Ensemble",),
+    "equatorium.interfaces.network": ("Network",),
+    "equatorium.interfaces.sampler": ("Sampler",),
+    "equatorium.interfaces.simulator": ("Simulator", "Simulated", "wrap"),
+    "equatorium.simulate.execute": ("run_design",),
+    "equatorium.emulate.surrogate": ("Surrogate",),
+    "equatorium.emulate.compose": ("Embedded",),
+    "equatorium.emulate.validate": ("Report", "holdout_report", "cross_validation_report"),
+    "equatorium.history.implausibility": ("Implausibility",),
+    "equatorium.history.region": ("Region", "Wave"),
+    "equatorium.inference.likelihood": ("GaussianLikelihood",),
+    "equatorium.inference.posterior": ("Posterior",),
+    "equatorium.inference.draws": ("Draws",),
+    "equatorium.citation": ("cite",),
+    "equatorium.study": ("Study",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("checks", "errors", "plots")
+
+__all__ = ["__version__", *_HOME, *_ROOMS]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home on first use (PEP 562)."""
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"equatorium.{name}")
+    else:
+        raise AttributeError(f"module 'equatorium' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
