@@ -1,4 +1,4 @@
-"""What comes in through a public door: arrays that are what they claim, seeds that give generators."""
+"""What comes in by a public door: arrays that are what they claim, seeds that give generators."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ Rng = int | np.random.Generator | None
 def generator(rng: Rng) -> np.random.Generator:
     """Turn a seed, a generator or None into a generator; a generator is passed through.
 
-    >>> generator(1).integers(10) == generator(1).integers(10)
+    >>> bool(generator(1).integers(10) == generator(1).integers(10))
     True
     """
     if isinstance(rng, np.random.Generator):
@@ -30,7 +30,7 @@ def generator(rng: Rng) -> np.random.Generator:
 
 
 def floats(x: Any, name: str) -> FloatArray:
-    """Convert to a float64 array of any shape, or say why that is impossible.
+    """Convert to a float64 array of any shape (masked becomes NaN), or say why that is impossible.
 
     Raises
     ------
@@ -38,6 +38,8 @@ def floats(x: Any, name: str) -> FloatArray:
         If `x` holds text, objects, complex or ragged values.
     """
     try:
+        if isinstance(x, np.ma.MaskedArray):
+            x = x.astype(np.float64).filled(np.nan)
         array = np.asarray(x)
         if array.dtype.kind not in "biuf":
             if array.dtype.kind != "O":

@@ -1,1 +1,1 @@
-"""What travels between rooms: spaces, outputs, runs, covariances, data, discrepancies, predictions."""
+"""What travels: spaces, outputs, runs, covariances, data, discrepancies, predictions."""

@@ -1,0 +1,86 @@
+"""Any covariance, written out and solved by Cholesky factors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from equatorium.checks import FloatArray, Rng, finite, floats, generator, read_only
+from equatorium.errors import InputError, ShapeError
+from equatorium.records.covariance_base import Covariance, spread, variances
+from equatorium.records.factor import cholesky, solve_lower, square_root
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Covariance):
+    """Any covariance, by Cholesky factors: matrix of shape (..., p, p), symmetric."""
+
+    matrix: FloatArray
+    _axes: ClassVar[Mapping[str, int]] = {"matrix": 2}
+
+    def __post_init__(self) -> None:
+        matrix = floats(self.matrix, "matrix")
+        if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
+            raise ShapeError(f"A covariance must be square, but its shape is {matrix.shape}.")
+        finite(matrix, "matrix")
+        variances(np.diagonal(matrix, axis1=-2, axis2=-1))
+        twist = np.abs(matrix - matrix.swapaxes(-1, -2)).max(initial=0.0)
+        if twist > 1e-8 * np.abs(matrix).max(initial=0.0):
+            raise InputError(
+                f"A covariance must be symmetric, but differs from its transpose by {twist:.3g}. "
+                "If that is rounding, give (matrix + matrix.T) / 2."
+            )
+        object.__setattr__(self, "matrix", read_only((matrix + matrix.swapaxes(-1, -2)) / 2))
+
+    def __add__(self, other: Covariance) -> "Dense":
+        """Add anything: the sum is dense."""
+        self._with(other)
+        return Dense._of(matrix=self.matrix + other.dense())
+
+    def diagonal(self) -> FloatArray:
+        """Variances, shape (..., p)."""
+        return np.diagonal(self.matrix, axis1=-2, axis2=-1)
+
+    def dense(self) -> FloatArray:
+        """S itself."""
+        return self.matrix
+
+    def solve(self, r: FloatArray) -> FloatArray:
+        """S^-1 r by two triangular solves."""
+        half = solve_lower(self._factor, self._vector(r)[..., None])
+        return solve_lower(self._factor, half, transposed=True)[..., 0]
+
+    def logdet(self) -> FloatArray:
+        """Twice the sum of log pivots."""
+        return np.asarray(2 * np.log(np.diagonal(self._factor, axis1=-2, axis2=-1)).sum(-1))
+
+    def mahalanobis(self, r: FloatArray) -> FloatArray:
+        """|L^-1 r|^2."""
+        return np.asarray(
+            np.square(solve_lower(self._factor, self._vector(r)[..., None])).sum((-2, -1))
+        )
+
+    def sample(self, size: int, rng: Rng = None) -> FloatArray:
+        """Draws of N(0, S), shape (size, ..., p); S may be semi-definite."""
+        return spread(self._root, size, generator(rng))
+
+    def scaled(self, s: FloatArray | float) -> "Dense":
+        """diag(s) S diag(s)."""
+        s = self._scale(s)
+        return Dense._of(matrix=self.matrix * s[..., :, None] * s[..., None, :])
+
+    @cached_property
+    def _factor(self) -> FloatArray:
+        return cholesky(self.matrix)
+
+    @cached_property
+    def _root(self) -> FloatArray:
+        return square_root(self.matrix)
+
+    def _take(self, indices: Any) -> "Dense":
+        return Dense._of(matrix=self.matrix[..., indices[:, None], indices])
+
+    def _project(self, R: FloatArray) -> "Dense":
+        return Dense._of(matrix=R @ self.matrix @ R.T)
