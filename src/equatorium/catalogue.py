@@ -1,0 +1,167 @@
+"""The methods that are known: looked up by name, with no silent winner where two share one.
+
+Plugins are read on the first look-up, under a lock, so that threads see all of them or wait.
+"""
+
+import importlib
+import os
+import re
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from equatorium.discovery import Entry, Problem, canonical, discover
+from equatorium.errors import (
+    InputError,
+    NameCollisionError,
+    PluginError,
+    PluginWarning,
+    UnknownMethodError,
+    UnknownNameError,
+    did_you_mean,
+)
+from equatorium.plugin import ROLES, Method
+
+LOCAL = "local"
+
+
+class Catalogue:
+    """All known methods; one instance serves the library, others serve tests.
+
+    Parameters
+    ----------
+    find : callable, optional
+        Returns the entries and the problems.
+    """
+
+    def __init__(self, find: Callable[[], tuple[list[Entry], list[Problem]]] = discover) -> None:
+        self._find = find
+        self._lock = threading.RLock()
+        self._found: tuple[Entry, ...] | None = None
+        self._problems: tuple[Problem, ...] = ()
+        self._local: dict[str, Entry] = {}
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all entries, reading the plugins the first time."""
+        with self._lock:
+            if self._found is None:
+                found, problems = self._find()
+                self._found, self._problems = tuple(found), tuple(problems)
+                self._report()
+            return (*self._found, *self._local.values())
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with which plugin."""
+        self.entries()
+        return self._problems
+
+    def refresh(self) -> None:
+        """Read the plugins anew, for instance after a ``pip install`` in a notebook."""
+        importlib.invalidate_caches()
+        with self._lock:
+            self._found = None
+            self.entries()
+
+    def _report(self) -> None:
+        if self._problems and os.environ.get("EQUATORIUM_PLUGINS_STRICT", "") not in ("", "0"):
+            raise PluginError(f"{self._problems[0]}\n{self._problems[0].trace}")
+        for problem in self._problems:
+            warnings.warn(f"a plugin is broken: {problem}", PluginWarning, stacklevel=4)
+
+    def methods(self, kind: str | None = None) -> tuple[Entry, ...]:
+        """Return the entries that can be used as ``kind``, sorted by name."""
+        if kind is not None and kind not in ROLES:
+            raise UnknownNameError(
+                f"there is no kind {kind!r}.{did_you_mean(kind, ROLES)} Known: {', '.join(ROLES)}."
+            )
+        found = [entry for entry in self.entries() if kind is None or kind in entry.roles]
+        return tuple(sorted(found, key=lambda entry: (entry.name, entry.dist)))
+
+    def get(self, kind: str | None, name: str) -> Entry:
+        """Return the one entry of this name that can be used as ``kind`` (None: as anything).
+
+        Raises
+        ------
+        UnknownMethodError
+            If there is none.
+        NameCollisionError
+            If several distributions offer it.
+        """
+        if not isinstance(name, str):
+            raise InputError(f"a method is asked for by its name, but this is {name!r}.")
+        dist, _, short = name.rpartition("/")
+        usable = self.methods(kind)
+        found = [e for e in usable if short in e.names and (not dist or e.dist == canonical(dist))]
+        if not found:
+            raise UnknownMethodError(self._unknown(kind, name, usable))
+        if len(found) > 1:
+            rows = "".join(f"\n  {e.qualname}  ({e.version}: {e.method.target})" for e in found)
+            raise NameCollisionError(
+                f"{len(found)} plugins offer the {kind or 'method'} {name!r}:{rows}\n"
+                f"Ask for one in full, e.g. {found[0].qualname!r}, or uninstall the other."
+            )
+        return found[0]
+
+    def _unknown(self, kind: str | None, name: str, usable: tuple[Entry, ...]) -> str:
+        others = [e for e in self.methods() if name in (*e.names, e.qualname)]
+        known = {short: None for e in usable for short in e.names}
+        text = f"no {kind or 'method'} {name!r}."
+        if others:
+            roles = " and ".join(others[0].roles)
+            text += f" It is known as {roles}: use equatorium.{others[0].roles[0]}({name!r})."
+        else:
+            text += did_you_mean(name, [*known, *(e.qualname for e in usable)])
+        text += f" Known: {', '.join(known) or 'none'}."
+        broken = "; ".join(map(str, self.problems()))
+        return text + (f" These plugins are broken: {broken}." if broken else "")
+
+    def register(self, kind: str, what: Method | type, **fields: Any) -> Entry:
+        """Offer a class of the running script under ``local/name``.
+
+        Parameters
+        ----------
+        kind : str
+            The shelf, such as ``"emulator"``.
+        what : Method or type
+            A class gets its name from ``name=`` or, by default, from its own.
+        **fields
+            Further fields of `Method`, for a class.
+
+        Raises
+        ------
+        NameCollisionError
+            If another class has taken the name; the same class, defined anew, replaces itself.
+        """
+        if kind not in ROLES:
+            raise UnknownNameError(f"there is no kind {kind!r}.{did_you_mean(kind, ROLES)}")
+        if isinstance(what, type):
+            fields.setdefault("name", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", what.__name__).lower())
+            fields.setdefault("summary", (what.__doc__ or "").strip().split("\n")[0])
+            fields.setdefault("capabilities", getattr(what, "capabilities", ()))
+            what = Method(target=what, **fields)
+        entry = Entry(kind, what, LOCAL, "in this process")
+        cls = entry.load()
+        with self._lock:
+            for name in entry.names:
+                old = next((e for e in self._local.values() if name in e.names), entry)
+                if home(old.load()) != home(cls):
+                    raise NameCollisionError(
+                        f"{name!r} is registered for {home(old.load())}; give "
+                        f"{home(cls)} another name with name=..."
+                    )
+            self._local[entry.name] = entry
+        return entry
+
+    def entry_of(self, cls: type) -> Entry | None:
+        """Return the entry whose class this is, or None; imports nothing."""
+        for entry in self.entries():
+            target = entry.method.target
+            if target is cls or target == home(cls):
+                return entry
+        return None
+
+
+def home(cls: type) -> str:
+    """Return where a class lives, ``package.module:Class``."""
+    return f"{cls.__module__}:{cls.__qualname__}"

@@ -1,0 +1,1 @@
+"""The contracts that every method keeps: one file for each role."""

@@ -1,0 +1,65 @@
+"""What draws from a posterior."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from sklearn.base import BaseEstimator
+
+from equatorium import registry
+from equatorium.checks import FloatArray, Rng
+
+
+class Sampler(BaseEstimator, ABC):
+    """Base class of samplers: keyword options, and `run`.
+
+    Attributes
+    ----------
+    view : {"box", "cube", "normal"}
+        The coordinates it works in: the parameters themselves, the unit cube of the prior's
+        cumulative probability, or a standard normal of it.
+    """
+
+    view: ClassVar[Literal["box", "cube", "normal"]] = "box"
+
+    @property
+    def capabilities_(self) -> frozenset[str]:
+        """What it can do: what its class was registered with."""
+        entry = registry.entry_of(type(self))
+        return frozenset() if entry is None else frozenset(entry.method.capabilities)
+
+    @classmethod
+    def conformance_options(cls) -> dict[str, Any]:
+        """Return small settings, with which the conformance kit samples in a second."""
+        return {}
+
+    @abstractmethod
+    def run(
+        self,
+        posterior: Any,
+        *,
+        rng: Rng,
+        starts: FloatArray | None = None,
+        store: str | Path | None = None,
+        resume: bool = True,
+        progress: bool = True,
+    ) -> Any:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        posterior : Posterior
+        rng : int, Generator or None
+        starts : ndarray, shape (n, d), optional
+            Points of the parameter space to start from, such as a region's particles.
+        store : path, optional
+            A file that keeps the chain, so that an interrupted run can go on.
+        resume : bool
+            Go on with what ``store`` holds.
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        Draws
+        """

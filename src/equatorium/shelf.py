@@ -1,0 +1,61 @@
+"""What the core itself offers, registered through the same hooks as every plugin's methods."""
+
+from collections.abc import Iterable
+
+from equatorium.plugin import Method, hookimpl
+
+
+@hookimpl
+def register_emulators() -> Iterable[Method]:
+    """Return the composite that joins an embedder and an emulator."""
+    return [
+        Method(
+            name="embedded",
+            target="equatorium.emulate.compose:Embedded",
+            summary="An emulator that works in the latent space of an embedder",
+            capabilities={"variance", "covariance", "noise"},
+            reference=(
+                "Higdon D., Gattiker J., Williams B. & Rightley M. 2008, Journal of the American "
+                "Statistical Association 103, 570, doi:10.1198/016214507000000888"
+            ),
+        )
+    ]
+
+
+@hookimpl
+def register_simulators() -> Iterable[Method]:
+    """Return the test function and the adapter for executables."""
+    return [
+        Method(
+            name="borehole",
+            target="equatorium.simulate.builtin:Borehole",
+            summary="Water flow through a borehole: 8 parameters, a classic test function",
+            reference=(
+                "Morris M. D., Mitchell T. J. & Ylvisaker D. 1993, Technometrics 35, 243, "
+                "doi:10.1080/00401706.1993.10485320"
+            ),
+        ),
+        Method(
+            name="command",
+            target="equatorium.simulate.command:Command",
+            summary="Any executable: parameters in, numbers out",
+        ),
+    ]
+
+
+@hookimpl
+def register_samplers() -> Iterable[Method]:
+    """Return the affine-invariant ensemble sampler."""
+    return [
+        Method(
+            name="emcee",
+            target="equatorium.inference.sampling:Emcee",
+            summary="Affine-invariant ensembles of walkers with differential-evolution moves",
+            capabilities={"restart", "vectorised"},
+            requires=("emcee",),
+            reference=(
+                "Foreman-Mackey D., Hogg D. W., Lang D. & Goodman J. 2013, Publications of the "
+                "Astronomical Society of the Pacific 125, 306, doi:10.1086/670067",
+            ),
+        )
+    ]
