@@ -22,7 +22,7 @@ _KNOWN = {
 }
 
 
-def prior_spec(prior: Any, name: str) -> Spec | None:
+def prior_spec(prior: Any, name: str) -> Spec | str | None:
     """Give a prior its one JSON form, ``{"dist": name, "args": [...], "kwds": {...}}``.
 
     Parameters
@@ -42,7 +42,7 @@ def prior_spec(prior: Any, name: str) -> Spec | None:
                 f"{prior!r}. Give others as {{'dist': 'norm', 'loc': ..., 'scale': ...}} or as a "
                 "frozen scipy.stats distribution."
             )
-        return {"dist": prior, "args": [], "kwds": {}}
+        return prior
     if isinstance(prior, Mapping):
         given = dict(prior)
         dist, args = str(given.pop("dist", "")), given.pop("args", [])
@@ -65,8 +65,7 @@ def prior_spec(prior: Any, name: str) -> Spec | None:
             "args": [float(a) for a in args],
             "kwds": {str(key): float(value) for key, value in kwds.items()},
         }
-        if spec["args"] or spec["kwds"]:
-            frozen(spec)
+        frozen(spec)
     except (TypeError, ValueError) as error:
         raise InputError(f"The prior of {name!r}, {dist}, cannot be built: {error}") from error
     return spec

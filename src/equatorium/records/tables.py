@@ -1,0 +1,72 @@
+"""Named columns of numbers from mappings, pandas, astropy or structured arrays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from equatorium.checks import FloatArray, finite, floats
+from equatorium.errors import InputError, ShapeError, UnknownNameError, did_you_mean
+
+
+def column_names(table: Any) -> tuple[str, ...]:
+    """List the columns of a table, or raise InputError if it has none by name."""
+    for attribute in ("colnames", "columns", "names"):  # astropy, pandas, recarray
+        if hasattr(table, attribute):
+            return tuple(str(name) for name in getattr(table, attribute))
+    if isinstance(table, Mapping):
+        return tuple(str(name) for name in table)
+    if getattr(getattr(table, "dtype", None), "names", None):
+        return tuple(table.dtype.names)
+    raise InputError(
+        f"Expected a table with named columns (astropy Table, pandas DataFrame, mapping), but got "
+        f"{type(table).__name__}."
+    )
+
+
+def column(table: Any, name: str, unit: str = "", allow_nan: bool = False) -> FloatArray:
+    """Read one column as float64, converted to `unit` if both say what they are in.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such column; with a did-you-mean.
+    InputError
+        If it holds text, or its unit cannot be converted.
+    """
+    known = column_names(table)
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise UnknownNameError(f"The table has no column {name!r} among {', '.join(known)}.{hint}")
+    values = table[name]
+    given = getattr(values, "unit", None)
+    array = floats(getattr(values, "value", values) if given is not None else values, name)
+    if given is not None and unit and str(given) != unit:
+        array = array * _conversion(name, str(given), unit)
+    finite(array, f"column {name!r}", allow_nan)
+    return array
+
+
+def _conversion(name: str, given: str, wanted: str) -> float:
+    from astropy import units
+
+    try:
+        return float(units.Unit(given).to(units.Unit(wanted)))
+    except (ValueError, TypeError, units.UnitConversionError) as error:
+        raise InputError(
+            f"Column {name!r} is in {given!r}, but {wanted!r} is needed, and it cannot be "
+            f"converted: {error}"
+        ) from error
+
+
+def columns(table: Any, names: tuple[str, ...], units: tuple[str, ...], **how: Any) -> FloatArray:
+    """Read several columns into an array of shape (n, len(names)); numbers are repeated."""
+    read = [column(table, n, u, **how) for n, u in zip(names, units, strict=True)]
+    if any(c.ndim > 1 for c in read):
+        wide = [n for n, c in zip(names, read, strict=True) if c.ndim > 1]
+        raise ShapeError(f"Column {wide[0]!r} must hold one number per row.")
+    try:
+        return np.stack(np.broadcast_arrays(*(np.atleast_1d(c) for c in read)), axis=1)
+    except ValueError as error:
+        lengths = {n: c.size for n, c in zip(names, read, strict=True)}
+        raise ShapeError(f"The columns differ in length: {lengths}.") from error
