@@ -1,12 +1,21 @@
 """Named columns of numbers from mappings, pandas, astropy or structured arrays."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from equatorium.checks import FloatArray, finite, floats
-from equatorium.errors import InputError, ShapeError, UnknownNameError, did_you_mean
+from equatorium.errors import (
+    FileFormatError,
+    InputError,
+    ShapeError,
+    UnknownNameError,
+    did_you_mean,
+)
+
+_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
 
 
 def column_names(table: Any) -> tuple[str, ...]:
@@ -70,3 +79,54 @@ def columns(table: Any, names: tuple[str, ...], units: tuple[str, ...], **how: A
     except ValueError as error:
         lengths = {n: c.size for n, c in zip(names, read, strict=True)}
         raise ShapeError(f"The columns differ in length: {lengths}.") from error
+
+
+def read_table(path: Any, suffixes: tuple[str, ...]) -> Any:
+    """Read an astropy Table by the suffix of a path.
+
+    Raises
+    ------
+    InputError
+        For a missing file, or a suffix that is not one of `suffixes`.
+    FileFormatError
+        If the file cannot be read as what its suffix says.
+    """
+    from astropy.table import Table
+
+    path = _suffixed(path, suffixes)
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.")
+    try:
+        return Table.read(path, format=_FORMATS[path.suffix.lower()])
+    except (ValueError, OSError, TypeError, LookupError) as error:
+        first = str(error).strip().splitlines()[:1]
+        raise FileFormatError(
+            f"{path} cannot be read as {path.suffix[1:]}: {first[0] if first else error!r}"
+        ) from error
+
+
+def write_table(table: Any, path: Any, suffixes: tuple[str, ...]) -> None:
+    """Write an astropy Table by the suffix of a path, all of it or nothing."""
+    path = _suffixed(path, suffixes)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        table.write(part, format=_FORMATS[path.suffix.lower()], overwrite=True)
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _suffixed(given: Any, suffixes: tuple[str, ...]) -> Path:
+    path = Path(given)
+    suffix = path.suffix.lower()
+    if suffix in (".h5", ".hdf5"):
+        raise InputError(
+            f"{path}: our HDF5 files go through equatorium.save(path, object) and "
+            "equatorium.load(path). A table in a foreign HDF5 file is read with "
+            "astropy.table.Table.read and handed on with from_table."
+        )
+    if suffix not in suffixes:
+        raise InputError(f"{path} must end in {', '.join(suffixes)}, but it ends in {suffix!r}.")
+    return path

@@ -1,0 +1,181 @@
+"""How far the best model may still be from nature: the covariance of model discrepancy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.distance import cdist
+
+from equatorium.checks import FloatArray
+from equatorium.errors import InputError, StateError, UnknownNameError
+from equatorium.records.base import Record, entries
+from equatorium.records.coordinates import known_coordinate, tolerance
+from equatorium.records.covariance import Covariance, Dense, Diagonal, LowRank
+from equatorium.records.observation import Observation
+
+
+@dataclass(frozen=True, eq=False)
+class Discrepancy(Record):
+    r"""Model discrepancy, correlated along coordinates.
+
+    .. math:: S_{ij} = (\sigma^2 + f^2 |v_i| |v_j|)\, \rho_{ij}
+              + \sum_c \delta_c^2\, \partial_c v_i\, \partial_c v_j
+
+    with :math:`\rho` the Matern-5/2 correlation of the distance in correlation lengths,
+    :math:`(1 + \sqrt5 r + 5 r^2 / 3) e^{-\sqrt5 r}`, smooth as errors of physics are but, unlike
+    the squared exponential, well conditioned. It is zero between data that differ in a coordinate
+    without a length.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation sigma, in the data's unit.
+    fraction : float
+        Standard deviation f as a fraction of the observed value.
+    length : mapping of str to float
+        Correlation length along coordinates.
+    shift : mapping of str to float
+        Standard deviation delta of a common shift of all data along a coordinate (such as a mass
+        calibration), a rank-one term; derivatives are taken from the observed values.
+    diagonal : bool
+        Ask for independent errors. They claim that many data average the discrepancy away, which
+        systematic errors do not, so they must be asked for.
+
+    References
+    ----------
+    Brynjarsdottir & O'Hagan (2014), doi:10.1088/0266-5611/30/11/114007; Rasmussen & Williams
+    (2006), Gaussian Processes for Machine Learning, eq. 4.17.
+
+    Examples
+    --------
+    >>> seen = Observation([1.0, 2.0], [0.1, 0.1], {"mass": [9.0, 9.5]})
+    >>> Discrepancy(0.1, length={"mass": 0.5}).covariance(seen).dense().round(4).tolist()
+    [[0.01, 0.0052], [0.0052, 0.01]]
+    """
+
+    std: float = 0.0
+    fraction: float = 0.0
+    length: Mapping[str, float] = field(default_factory=dict)
+    shift: Mapping[str, float] = field(default_factory=dict)
+    diagonal: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("std", "fraction"):
+            object.__setattr__(self, name, _size(name, getattr(self, name)))
+        for name in ("length", "shift"):
+            given = {
+                str(k): _size(f"{name} along {k!r}", v) for k, v in getattr(self, name).items()
+            }
+            object.__setattr__(self, name, given)
+        if any(value == 0 for value in self.length.values()):
+            raise InputError("A correlation length must be positive; for none, set diagonal=True.")
+        if self.diagonal and self.length:
+            raise InputError(
+                "A discrepancy is either diagonal or has correlation lengths, but both are given."
+            )
+
+    @classmethod
+    def none(cls) -> Self:
+        """No discrepancy: the model is taken to be perfect at its best parameters."""
+        return cls()
+
+    def inflated(self, factor: float) -> Self:
+        """Multiply all standard deviations by a factor."""
+        by = _size("the factor of inflation", factor)
+        shift = {name: by * value for name, value in self.shift.items()}
+        return type(self)(by * self.std, by * self.fraction, self.length, shift, self.diagonal)
+
+    def covariance(self, observation: Observation) -> Covariance:
+        """Covariance over the data, p = q.
+
+        Raises
+        ------
+        InputError
+            If data with coordinates get a discrepancy without length that was not asked to be
+            diagonal, or a derivative cannot be taken.
+        UnknownNameError
+            If a length or shift is along a coordinate that the observation does not have.
+        """
+        for name in (*self.length, *self.shift):
+            known_coordinate(name, observation.coords)
+        values = np.abs(observation.values)
+        total: Covariance = Diagonal(self.std**2 + np.square(self.fraction * values))
+        if self.std or self.fraction:
+            if not (self.length or self.diagonal) and observation.coords:
+                first = next(iter(observation.coords))
+                raise InputError(
+                    "A discrepancy without a correlation length treats systematic errors as if "
+                    f"they averaged out over data. Give one, such as length={{{first!r}: ...}}, or "
+                    "say diagonal=True."
+                )
+            if self.length:
+                amplitude = self.std**2 + self.fraction**2 * np.outer(values, values)
+                total = Dense(amplitude * self._correlation(observation))
+        if any(self.shift.values()):
+            moved = [step * slope(observation, name) for name, step in self.shift.items() if step]
+            total = total + LowRank(np.zeros(observation.q), np.stack(moved, axis=1))
+        return total
+
+    def _correlation(self, observation: Observation) -> FloatArray:
+        scaled = np.stack([observation.coords[c] / self.length[c] for c in self.length], axis=1)
+        r = np.sqrt(5) * cdist(scaled, scaled)
+        matern = (1 + r + r**2 / 3) * np.exp(-r)
+        return np.asarray(np.where(_together(observation, tuple(self.length)), matern, 0.0))
+
+    def get_state(self) -> dict[str, Any]:
+        """All fields; every one is JSON."""
+        return {
+            "std": self.std,
+            "fraction": self.fraction,
+            "length": dict(self.length),
+            "shift": dict(self.shift),
+            "diagonal": self.diagonal,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild, with all checks of construction."""
+        try:
+            return cls(*entries(state, *cls.__dataclass_fields__, of="Discrepancy"))
+        except (InputError, UnknownNameError) as error:
+            raise StateError(f"The state of a Discrepancy is not valid: {error}") from error
+
+
+def _size(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not (np.isfinite(number) and number >= 0):
+        raise InputError(f"{name} of a Discrepancy must be a number >= 0, but it is {value!r}.")
+    return number
+
+
+def _together(observation: Observation, along: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """Which pairs of data (q, q) share all coordinates but those in `along`."""
+    pairs = np.ones((observation.q, observation.q), dtype=bool)
+    for name, x in observation.coords.items():
+        if name not in along:
+            pairs &= np.abs(x[:, None] - x) <= tolerance(x)
+    return pairs
+
+
+def slope(observation: Observation, along: str) -> FloatArray:
+    """Differentiate the observed values along a coordinate, among data that share all others.
+
+    Second-order differences on the data's own spacing, one-sided first-order at the ends.
+    """
+    x, values = observation.coords[along], observation.values
+    derivative = np.empty(len(x))
+    for group in np.unique(_together(observation, (along,)), axis=0):
+        members = np.flatnonzero(group)
+        order = members[np.argsort(x[members])]
+        if len(order) < 2 or not (np.diff(x[order]) > tolerance(x)).all():
+            raise InputError(
+                f"A shift along {along!r} needs at least two data at distinct {along!r} that share "
+                f"their other coordinates, but {observation.describe(int(members[0]))} has none."
+            )
+        derivative[order] = np.gradient(values[order], x[order])
+    return derivative
