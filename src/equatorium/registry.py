@@ -68,7 +68,8 @@ def create(kind: str | None, name: str, /, **options: Any) -> Any:
                     f"Its options: {', '.join(known) or 'none'}."
                 )
     for p in accepted:
-        if p.default is p.empty and p.kind is p.KEYWORD_ONLY and p.name not in options:
+        catches_all = p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        if p.default is p.empty and not catches_all and p.name not in options:
             raise InputError(f"{entry.name} needs the option {p.name!r}.")
     return cls(**{name: _unfold(value, name) for name, value in options.items()})
 

@@ -1,0 +1,50 @@
+"""The command line: ``equatorium COMMAND``, each command imported only when it is used."""
+
+import importlib
+from typing import Any
+
+import click
+
+from equatorium.errors import EquatoriumError
+
+# Name -> (where the command is, what it does): --help imports none of them.
+COMMANDS = {
+    "run": ("equatorium.cli.run:run", "Run the study that a study.toml describes."),
+    "info": ("equatorium.cli.run:info", "Show what a file holds."),
+    "cite": ("equatorium.cli.run:cite", "List the references of a study's methods."),
+    "plugins": ("equatorium.cli.plugins:plugins", "See which methods are installed."),
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when asked for, and whose errors are a paragraph."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run; what the user can mend is told without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except (EquatoriumError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="equatorium")
+def main() -> None:
+    """Emulation and Bayesian inference in astronomy."""
