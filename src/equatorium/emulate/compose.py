@@ -58,18 +58,13 @@ class Embedded(Emulator):
     def capabilities_(self) -> frozenset[str]:
         """What the parts can do together."""
         embedder, emulator = self._parts()
-        able = emulator.capabilities_ & {"variance", "covariance", "noise"}
+        able: frozenset[str] = emulator.capabilities_ & {"variance", "covariance", "noise"}
         if self.on == "x":
             return able
         if "variance" in able:
             able |= {"covariance"}
         carries_noise = "noise" in embedder.capabilities_ and hasattr(embedder, "transform_dist")
         return able if carries_noise else able - {"noise"}
-
-    @classmethod
-    def conformance_options(cls) -> dict[str, Any]:
-        """Return parts that are small: there are none that every installation has."""
-        return {}
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         embedder, emulator = map(clone, self._parts())
@@ -84,18 +79,18 @@ class Embedded(Emulator):
                 "n_samples=1."
             )
         self.truncation_ = truncation(embedder, Y, noise)
-        if noise is None:
-            self.embedder_ = embedder.fit(Y)
-            self.emulator_ = emulator.fit(X, embedder.transform(Y))
-            return
-        ivar = 1.0 / np.maximum(noise, np.finfo(float).tiny)
+        ivar = _weights(noise)
         self.embedder_ = embedder.fit(Y, ivar=ivar)
-        latent = embedder.transform_dist(Y, ivar=ivar)
-        self.emulator_ = emulator.fit(X, latent.mean, noise=latent.variance)
+        if ivar is None:
+            self.emulator_ = emulator.fit(X, embedder.transform(Y))
+        else:
+            latent = embedder.transform_dist(Y, ivar=ivar)
+            self.emulator_ = emulator.fit(X, latent.mean, noise=latent.variance)
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
         if self.on == "x":
-            return self.emulator_.predict_dist(self.embedder_.transform(X))
+            prediction: Prediction = self.emulator_.predict_dist(self.embedder_.transform(X))
+            return prediction
         carried: Gaussian = self.embedder_.inverse_dist(self.emulator_.predict_dist(X))
         return carried.with_noise(self.truncation_)
 
@@ -144,12 +139,19 @@ def truncation(embedder: Any, Y: FloatArray, noise: FloatArray | None = None) ->
     """
     # Interleaving a fixed shuffle: the folds are alike, whatever order the runs came in.
     fold = np.random.default_rng(0).permutation(len(Y)) % min(_FOLDS, len(Y))
-    squares = np.empty_like(Y)
+    ivar, squares = _weights(noise), np.empty_like(Y)
     for k in np.unique(fold):
         held = fold == k
-        weights = (None, None) if noise is None else (1.0 / noise[~held], 1.0 / noise[held])
-        learned = clone(embedder).fit(Y[~held], ivar=weights[0])
-        again = learned.inverse_transform(learned.transform(Y[held], ivar=weights[1]))
+        learn, test = (None, None) if ivar is None else (ivar[~held], ivar[held])
+        learned = clone(embedder).fit(Y[~held], ivar=learn)
+        again = learned.inverse_transform(learned.transform(Y[held], ivar=test))
         squares[held] = (Y[held] - again) ** 2
     own = 0.0 if noise is None else noise
-    return np.maximum(np.mean(squares - own, axis=0), 0.0)
+    return np.asarray(np.maximum(np.mean(squares - own, axis=0), 0.0))
+
+
+def _weights(noise: FloatArray | None) -> FloatArray | None:
+    """Return inverse variances; exact values get a very large one, not an infinite one."""
+    if noise is None or not noise.any():
+        return None
+    return np.asarray(1.0 / np.maximum(noise, 1e-12 * noise.max()))

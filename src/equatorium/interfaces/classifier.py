@@ -58,8 +58,8 @@ class Classifier(ClassifierMixin, Model):
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the most probable label of every row, shape (m,)."""
-        labels: npt.NDArray[Any] = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
-        return labels
+        most_probable = np.argmax(self.predict_proba(X), axis=1)
+        return np.asarray(self.classes_[most_probable])
 
     @abstractmethod
     def _fit(self, X: FloatArray, codes: npt.NDArray[np.intp]) -> None:

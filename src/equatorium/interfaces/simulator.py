@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, floats, generator
-from equatorium.errors import InputError, SimulatorError, did_you_mean
+from equatorium.errors import EquatoriumError, InputError, SimulatorError, did_you_mean
 from equatorium.records.covariance import Covariance
 from equatorium.records.outputs import Outputs
 from equatorium.records.space import Space
@@ -37,12 +37,14 @@ class Simulated:
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.values is None:
+            raise SimulatorError("a run gave nothing (None); does its function return the values?")
         for name in ("values", "variance"):
             given = getattr(self, name)
             if given is not None:
                 array = np.atleast_1d(floats(given, name))
                 if array.ndim != 1:
-                    raise SimulatorError(f"a run's {name} must be 1-D, not {array.shape}.")
+                    raise SimulatorError(f"a run's {name} must be 1-D, not of shape {array.shape}.")
                 object.__setattr__(self, name, array)
         if self.variance is not None and self.variance.shape != self.values.shape:
             raise SimulatorError(
@@ -104,11 +106,14 @@ class Simulator(ABC):
                 f"{self.name} takes {len(names)} parameters ({', '.join(names)}), but theta has "
                 f"shape {theta.shape}."
             )
-        result = self(theta, rng=generator(rng))
+        return self.judge(self(theta, rng=generator(rng)))
+
+    def judge(self, result: Any) -> Simulated:
+        """Bring what a run returned to one form; raise SimulatorError if that is impossible."""
         if not isinstance(result, Simulated):
             try:
                 result = Simulated(*result) if isinstance(result, tuple) else Simulated(result)
-            except (InputError, TypeError) as error:
+            except (EquatoriumError, TypeError) as error:
                 raise SimulatorError(f"{self.name} returned {result!r:.80}: {error}") from error
         if result.values.size != self.outputs.p:
             raise SimulatorError(

@@ -1,0 +1,50 @@
+"""A classifier of a few lines keeps the contract."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.naive_bayes import GaussianNB
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from equatorium import Categorical, Classifier, errors
+
+
+class Bayes(Classifier):
+    """Gaussian naive Bayes: all that a third party writes."""
+
+    def _fit(self, X, codes):
+        classes = range(codes.max() + 1)
+        self.mean_ = np.array([X[codes == c].mean(axis=0) for c in classes])
+        floor = 1e-9 * X.var(axis=0).max()
+        self.var_ = np.array([X[codes == c].var(axis=0) for c in classes]) + floor
+        self.log_prior_ = np.log(np.bincount(codes) / len(codes))
+
+    def _predict_proba(self, X):
+        z = (X[:, None] - self.mean_) ** 2 / self.var_ + np.log(self.var_)
+        log_p = self.log_prior_ - 0.5 * z.sum(axis=-1)
+        p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+
+@parametrize_with_checks([Bayes()])
+def test_sklearn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("labels", [[3, 1, 7], ["spiral", "elliptical", "irregular"]])
+def test_it_is_the_naive_bayes_of_scikit_learn(labels):
+    rng = np.random.default_rng(2)
+    codes = rng.integers(3, size=90)
+    X, y = rng.normal(size=(90, 2)) + codes[:, None], np.array(labels)[codes]
+    ours, theirs = Bayes().fit(X, y), GaussianNB().fit(X, y)
+    assert_array_equal(ours.classes_, theirs.classes_)
+    assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-9, atol=1e-15)
+    assert_array_equal(ours.predict(X), theirs.predict(X))
+    prediction = ours.predict_dist(X)
+    assert isinstance(prediction, Categorical)
+    assert_array_equal(prediction.predicted, ours.predict(X))
+
+
+def test_measurements_are_no_labels():
+    with pytest.raises(errors.InputError, match="Unknown label type"):
+        Bayes().fit(np.eye(3), [0.5, 1.7, 2.1])
