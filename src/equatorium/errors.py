@@ -82,5 +82,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("alpah", ["alpha", "beta"])
     " Did you mean 'alpha'?"
     """
-    close = get_close_matches(str(name), [str(k) for k in known], n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    names = {str(k).lower(): str(k) for k in known}
+    close = get_close_matches(str(name).lower(), names, n=1)
+    return f" Did you mean {names[close[0]]!r}?" if close else ""

@@ -26,13 +26,14 @@ class Dense(Covariance):
             raise ShapeError(f"A covariance must be square, but its shape is {matrix.shape}.")
         finite(matrix, "matrix")
         variances(np.diagonal(matrix, axis1=-2, axis2=-1))
-        twist = np.abs(matrix - matrix.swapaxes(-1, -2)).max(initial=0.0)
-        if twist > 1e-8 * np.abs(matrix).max(initial=0.0):
+        scale = np.sqrt(np.diagonal(matrix, axis1=-2, axis2=-1))
+        twist = np.abs(matrix - matrix.swapaxes(-1, -2))
+        if (twist > 1e-8 * scale[..., None] * scale[..., None, :]).any():
             raise InputError(
-                f"A covariance must be symmetric, but differs from its transpose by {twist:.3g}. "
-                "If that is rounding, give (matrix + matrix.T) / 2."
+                "A covariance must be symmetric, but differs from its transpose by up to "
+                f"{twist.max():.3g}. If that is rounding, give (matrix + matrix.T) / 2."
             )
-        object.__setattr__(self, "matrix", read_only((matrix + matrix.swapaxes(-1, -2)) / 2))
+        object.__setattr__(self, "matrix", read_only(matrix))
 
     def __add__(self, other: Covariance) -> "Dense":
         """Add anything: the sum is dense."""

@@ -101,8 +101,9 @@ class Categorical(Prediction):
         elif labels.shape == (self.m,):
             hits = (labels[:, None] == np.asarray(self.classes)).astype(np.float64)
             if not hits.any(1).all():
-                odd = labels[~hits.any(1)][0]
-                raise UnknownNameError(f"{odd!r} is not one of {list(self.classes)}.")
+                odd = labels[~hits.any(1)].tolist()[0]
+                known = np.asarray(self.classes).tolist()
+                raise UnknownNameError(f"{odd!r} is not one of the classes {known}.")
         else:
             raise ShapeError(f"y must hold {self.m} labels, but its shape is {labels.shape}.")
         with np.errstate(divide="ignore"):

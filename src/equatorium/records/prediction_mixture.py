@@ -25,7 +25,8 @@ def check_weights(weights: Any, k: int, m: int) -> FloatArray:
     total = w.sum(0)
     if (w < 0).any() or not (total > 0).all():
         raise InputError("Weights must not be negative, and some must be positive at every point.")
-    return read_only(w / total)
+    # Weights that sum to one already are kept to the last bit: files give back what they got.
+    return read_only(w / np.where(np.abs(total - 1) < 1e-12, 1.0, total))
 
 
 def pick(weights: FloatArray, size: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
@@ -137,6 +138,8 @@ class Mixture(Prediction):
 
     def with_noise(self, variance: Any) -> "Mixture":
         """Mixture with independent variance added to every member."""
+        if variance is None:
+            return self
         return self._each([member.with_noise(variance) for member in self.members])
 
     def _each(self, members: Sequence[Gaussian]) -> "Mixture":

@@ -6,6 +6,7 @@ arguments, so that a prior can be written to a file and read back without evalua
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,8 @@ def frozen(spec: Spec) -> Any:
 class Truncated:
     """A distribution cut to [low, high]; all methods work on arrays of points inside.
 
-    The box may lie far out in a tail, where cdf differences lose all digits: there the survival
-    function is used, so that quantiles near both edges keep their accuracy.
+    The box may lie far out in a tail, where differences of the cdf lose all digits. So each edge is
+    reached from the side of the distribution where its tail is the smaller.
     """
 
     base: Any
@@ -95,46 +96,51 @@ class Truncated:
         if not self.mass > 0:
             raise InputError(f"The prior has no probability inside [{self.low}, {self.high}].")
 
-    @property
-    def _upper(self) -> bool:
-        return bool(self.base.cdf(self.low) > 0.5)
+    @cached_property
+    def _below(self) -> tuple[float, float]:
+        return float(self.base.cdf(self.low)), float(self.base.cdf(self.high))
 
-    @property
+    @cached_property
+    def _above(self) -> tuple[float, float]:
+        return float(self.base.sf(self.low)), float(self.base.sf(self.high))
+
+    @cached_property
     def mass(self) -> float:
         """Probability of the box under the distribution before it was cut."""
-        if self._upper:
-            return float(self.base.sf(self.low) - self.base.sf(self.high))
-        return float(self.base.cdf(self.high) - self.base.cdf(self.low))
+        if self._below[0] > 0.5:
+            return self._above[0] - self._above[1]
+        return self._below[1] - self._below[0]
 
     def cdf(self, x: FloatArray) -> FloatArray:
-        """Probability below x."""
-        F = self.base.sf(self.low) - self.base.sf(x) if self._upper else self._below(x)
-        return np.asarray(np.clip(F / self.mass, 0.0, 1.0))
+        """Probability below x, accurate where it is tiny."""
+        if self._below[0] > 0.5:
+            part = self._above[0] - self.base.sf(x)
+        else:
+            part = self.base.cdf(x) - self._below[0]
+        return np.asarray(np.clip(part / self.mass, 0.0, 1.0))
 
     def sf(self, x: FloatArray) -> FloatArray:
         """Probability above x, accurate where it is tiny."""
-        F = self.base.cdf(self.high) - self.base.cdf(x)
-        if self.base.cdf(self.high) > 0.5:
-            F = self.base.sf(x) - self.base.sf(self.high)
-        return np.asarray(np.clip(F / self.mass, 0.0, 1.0))
-
-    def _below(self, x: FloatArray) -> FloatArray:
-        return np.asarray(self.base.cdf(x) - self.base.cdf(self.low))
+        if self._below[1] > 0.5:
+            part = self.base.sf(x) - self._above[1]
+        else:
+            part = self._below[1] - self.base.cdf(x)
+        return np.asarray(np.clip(part / self.mass, 0.0, 1.0))
 
     def ppf(self, c: FloatArray) -> FloatArray:
         """Point with probability c below it; inverse of `cdf`."""
-        if self._upper:
-            x = self.base.isf(self.base.sf(self.low) - c * self.mass)
+        if self._below[0] > 0.5:
+            x = self.base.isf(self._above[0] - c * self.mass)
         else:
-            x = self.base.ppf(self.base.cdf(self.low) + c * self.mass)
+            x = self.base.ppf(self._below[0] + c * self.mass)
         return np.asarray(np.clip(x, self.low, self.high))
 
     def isf(self, c: FloatArray) -> FloatArray:
         """Point with probability c above it; inverse of `sf`."""
-        if self.base.cdf(self.high) > 0.5:
-            x = self.base.isf(self.base.sf(self.high) + c * self.mass)
+        if self._below[1] > 0.5:
+            x = self.base.isf(self._above[1] + c * self.mass)
         else:
-            x = self.base.ppf(self.base.cdf(self.high) - c * self.mass)
+            x = self.base.ppf(self._below[1] - c * self.mass)
         return np.asarray(np.clip(x, self.low, self.high))
 
     def logpdf(self, x: FloatArray) -> FloatArray:

@@ -127,7 +127,7 @@ class Runs(Record):
         noise = None if self.noise is None else self.noise[:, chosen]
         kept = self.outputs.subset(chosen)
         return type(self)(
-            self.space, kept, self.X, self.Y[:, chosen], noise, list(self.status or ()), self.meta
+            self.space, kept, self.X, self.Y[:, chosen], noise, self.status, self.meta
         )
 
     def split(self, n_held: int, rng: Rng = None) -> tuple[Self, Self]:
@@ -156,7 +156,7 @@ class Runs(Record):
             np.concatenate([part.X for part in parts]),
             np.concatenate([part.Y for part in parts]),
             None if noises[0] is None else np.concatenate([n for n in noises if n is not None]),
-            [str(s) for part in parts for s in part.status or ()],
+            np.concatenate([np.asarray(part.status) for part in parts]).tolist(),
             first.meta,
         )
 
@@ -211,9 +211,11 @@ class Runs(Record):
         Files of `write` say what their columns are, but for .csv, which has no place for it.
         """
         table = read_table(path, _SUFFIXES)
-        stored = stored_records(table)
-        if inputs is None and outputs is None and stored is not None:
-            return cls(*stored, **runs_fields(table, *stored, None))
+        stored = stored_records(table) if inputs is None and outputs is None else None
+        if stored is not None:
+            space, outputs, meta = stored
+            fields = runs_fields(table, space, outputs, None)
+            return cls(space, outputs, **{**fields, "meta": fields["meta"] | meta})
         if inputs is None or outputs is None:
             raise InputError(
                 f"{path} does not say which columns are inputs and outputs. Name them: "

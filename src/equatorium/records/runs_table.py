@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError
+from equatorium.errors import FileFormatError, InputError
+from equatorium.records.base import entries
 from equatorium.records.outputs import Outputs
 from equatorium.records.space import Parameter, Space
 from equatorium.records.tables import column, column_names, columns
@@ -38,12 +39,19 @@ def runs_table(state: Mapping[str, Any]) -> Any:
     return table
 
 
-def stored_records(table: Any) -> tuple[Space, Outputs] | None:
-    """Give the space and outputs that `runs_table` left in a table's meta, or None."""
+def stored_records(table: Any) -> tuple[Space, Outputs, dict[str, Any]] | None:
+    """Give the space, outputs and meta that `runs_table` left in a table's meta, or None."""
     if _KEY not in table.meta:
         return None
-    told = json.loads(table.meta[_KEY])
-    return Space.from_state(told["space"]), Outputs.from_state(told["outputs"])
+    try:
+        told = dict(json.loads(table.meta[_KEY]))
+    except (TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"The table's entry {_KEY}, which says what its columns are, is damaged: {error}. "
+            "Name the columns instead: inputs=[...], outputs=[...]."
+        ) from error
+    space, outputs, meta = entries(told, "space", "outputs", "meta", of="table of runs")
+    return Space.from_state(space), Outputs.from_state(outputs), dict(meta)
 
 
 def inferred_space(table: Any, inputs: Sequence[str]) -> Space:
@@ -79,8 +87,7 @@ def runs_fields(
     for i in np.flatnonzero(gone.any(1)):
         if status[i] == "ok":
             status[i] = f"failed: no value in column {labels[int(np.argmax(gone[i]))]!r}"
-    meta = dict(getattr(table, "meta", {}) or {})
-    meta.update(json.loads(meta.pop(_KEY, "{}")).get("meta", {}))
+    meta = {k: v for k, v in dict(getattr(table, "meta", None) or {}).items() if k != _KEY}
     return {"X": X, "Y": Y, "noise": variance, "status": status, "meta": meta}
 
 

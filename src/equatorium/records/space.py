@@ -12,6 +12,7 @@ from scipy.special import ndtr, ndtri
 from equatorium.checks import FloatArray, Rng, floats, generator, matrix, read_only
 from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError, did_you_mean
 from equatorium.records.base import Record, entries
+from equatorium.records.fixing import Fixed, check_fixed, resolve, unknown_parameter
 from equatorium.records.outputs import unique_names
 from equatorium.records.parameter import Parameter
 from equatorium.records.tables import column_names, columns
@@ -47,7 +48,7 @@ class Space(Record):
     """
 
     declared: tuple[Parameter, ...]
-    fixed: Mapping[str, float | str]
+    fixed: Fixed
 
     def __init__(
         self, parameters: Iterable[Parameter], fixed: Mapping[str, float | str] | None = None
@@ -58,40 +59,9 @@ class Space(Record):
                 raise InputError(f"A Space is made of Parameters, but one is {parameter!r}.")
         unique_names((p.name for p in declared), "parameters")
         object.__setattr__(self, "declared", declared)
-        object.__setattr__(self, "fixed", dict(fixed or {}))
-        for name, value in self.fixed.items():
-            self.fixed[name] = self._fixed_value(name, value)  # type: ignore[index]
+        object.__setattr__(self, "fixed", check_fixed(fixed, tuple(p.name for p in declared)))
         if not self.parameters:
             raise InputError("A Space needs at least one free parameter, but there is none.")
-
-    def _fixed_value(self, name: str, value: Any) -> float | str:
-        if not isinstance(value, str):
-            try:
-                number = float(value)
-            except (TypeError, ValueError) as error:
-                raise InputError(
-                    f"Parameter {name!r} can be fixed to a number or tied to another parameter's "
-                    f"name, but it is given {value!r}."
-                ) from error
-            if not np.isfinite(number):
-                raise InputError(f"Parameter {name!r} cannot be fixed to {number}.")
-            return number
-        if value not in self.all_names:
-            raise self._unknown(value, f"Parameter {name!r} is tied to {value!r}, which")
-        seen, at = {name}, value
-        while isinstance(at, str) and at in self.fixed:
-            if at in seen:
-                raise InputError(f"Parameter {name!r} is tied in a circle through {at!r}.")
-            seen.add(at)
-            at = self.fixed[at]  # type: ignore[assignment]
-        return value
-
-    def _unknown(self, name: str, what: str) -> UnknownNameError:
-        listed = ", ".join(self.all_names)
-        hint = did_you_mean(name, self.all_names)
-        return UnknownNameError(f"{what} is not a parameter. Known: {listed}.{hint}")
-
-    # Names and ranges
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -146,20 +116,18 @@ class Space(Record):
             )
         return self.names.index(name)
 
-    # Other spaces made from this one
-
     def fix(self, **values: float | str) -> "Space":
         """Fix parameters to numbers, or tie them to other parameters by name."""
         for name in values:
             if name not in self.all_names:
-                raise self._unknown(name, f"{name!r}, which is to be fixed,")
+                raise unknown_parameter(name, self.all_names, f"{name!r}, which is to be fixed,")
         return Space(self.declared, {**self.fixed, **values})
 
     def replace(self, name: str, **changes: Any) -> "Space":
         """Change fields of one parameter, such as low, high or prior."""
-        known = [p.name for p in self.declared]
+        known = tuple(p.name for p in self.declared)
         if name not in known:
-            raise self._unknown(name, f"{name!r}, which is to be changed,")
+            raise unknown_parameter(name, known, f"{name!r}, which is to be changed,")
         for key in changes:
             if key not in Parameter.__dataclass_fields__:
                 fields = tuple(Parameter.__dataclass_fields__)
@@ -169,8 +137,6 @@ class Space(Record):
                 )
         changed = [replace(p, **changes) if p.name == name else p for p in self.declared]
         return Space(changed, self.fixed)
-
-    # Points
 
     def array(self, points: Any) -> FloatArray:
         """Turn a mapping, astropy Table, DataFrame or array into theta, shape (m, d).
@@ -190,7 +156,7 @@ class Space(Record):
         if isinstance(points, Mapping):
             for name in column_names(points):
                 if name not in self.all_names:
-                    raise self._unknown(name, f"{name!r}")
+                    raise unknown_parameter(name, self.all_names, f"{name!r}")
                 if name in self.fixed:
                     expected = self.complete(theta)[:, self.all_names.index(name)]
                     if not np.allclose(floats(points[name], name), expected, rtol=1e-12, atol=0):
@@ -205,9 +171,7 @@ class Space(Record):
         theta = matrix(theta, "theta", self.d)
         filled = np.empty((len(theta), len(self.all_names)))
         for column, name in enumerate(self.all_names):
-            value: float | str = name
-            while isinstance(value, str) and value in self.fixed:
-                value = self.fixed[value]
+            value = resolve(name, self.fixed)
             filled[:, column] = theta[:, self.index(value)] if isinstance(value, str) else value
         return filled
 
@@ -275,8 +239,6 @@ class Space(Record):
     def sample(self, n: int, rng: Rng = None) -> FloatArray:
         """Draw n points from the prior, shape (n, d)."""
         return self.from_cube(generator(rng).random((n, self.d)))
-
-    # State
 
     def get_state(self) -> dict[str, Any]:
         """All parameters and what is fixed, as JSON."""

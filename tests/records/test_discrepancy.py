@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.gaussian_process.kernels import Matern
+
+from equatorium import Dense, Diagonal, Discrepancy, LowRank, Observation
+from equatorium.errors import InputError, StateError, UnknownNameError
+
+
+@pytest.fixture
+def one_epoch():
+    mass = 8.7 + 0.2 * np.arange(14)
+    return Observation(-2 - 0.3 * (mass - 9) ** 2, np.full(14, 0.05), {"log_mstar": mass})
+
+
+@pytest.fixture
+def epochs():
+    z, m = (g.ravel() for g in np.meshgrid([0.0, 1.0], [9.0, 9.5, 10.5], indexing="ij"))
+    order = np.random.default_rng(0).permutation(6)
+    z, m = z[order], m[order]
+    return Observation(m**2 - z, np.full(6, 0.1), {"z": z, "m": m})
+
+
+def test_a_common_offset_costs_chi2_of_about_three(one_epoch):
+    """0.1 dex on 14 bins is one systematic error, not 14 independent ones."""
+    offset = np.full(14, 0.1)
+    correlated = Discrepancy(0.1, length={"log_mstar": 0.5}).covariance(one_epoch)
+    assert 2.5 < correlated.mahalanobis(offset) < 3.5
+    assert np.linalg.cond(correlated.dense()) < 1e4
+    alone = Discrepancy(0.1, diagonal=True).covariance(one_epoch)
+    assert alone.mahalanobis(offset) == pytest.approx(14.0)
+    assert type(alone) is Diagonal
+
+
+def test_the_correlation_is_sklearns_matern(epochs):
+    x = epochs.coords["m"][:, None]
+    expected = 0.04 * Matern(0.5, nu=2.5)(x)
+    expected[epochs.coords["z"][:, None] != epochs.coords["z"]] = 0.0
+    got = Discrepancy(0.2, length={"m": 0.5}).covariance(epochs)
+    assert type(got) is Dense
+    np.testing.assert_allclose(got.dense(), expected, atol=1e-15)
+    both = Discrepancy(0.2, length={"m": 0.5, "z": 2.0}).covariance(epochs)
+    scaled = np.column_stack([epochs.coords["z"] / 2.0, epochs.coords["m"] / 0.5])
+    np.testing.assert_allclose(both.dense(), 0.04 * Matern(1.0, nu=2.5)(scaled), atol=1e-15)
+
+
+def test_a_fraction_scales_with_the_values(epochs):
+    v = np.abs(epochs.values)
+    c = Discrepancy(0.2, fraction=0.1, length={"m": 0.5}).covariance(epochs)
+    np.testing.assert_allclose(c.diagonal(), 0.04 + 0.01 * v**2)
+    unit = Discrepancy(1.0, length={"m": 0.5}).covariance(epochs).dense()
+    np.testing.assert_allclose(c.dense(), (0.04 + 0.01 * np.outer(v, v)) * unit)
+    d = Discrepancy(fraction=0.1, diagonal=True).covariance(epochs)
+    np.testing.assert_allclose(d.dense(), np.diag(0.01 * v**2))
+
+
+def test_a_shift_is_a_rank_one_term_of_the_slope(epochs):
+    c = Discrepancy(shift={"m": 0.05}).covariance(epochs)
+    assert type(c) is LowRank
+    assert np.linalg.matrix_rank(c.dense()) == 1
+    # Within each epoch v = m^2 - z: central differences of a parabola are exact.
+    middle = epochs.coords["m"] == 9.5
+    np.testing.assert_allclose(c.diagonal()[middle], (0.05 * 2 * 9.5) ** 2, rtol=1e-10)
+    ends = epochs.coords["m"] == 9.0
+    np.testing.assert_allclose(c.diagonal()[ends], (0.05 * 18.5) ** 2, rtol=1e-10)
+    assert (c.dense() > 0).all()  # one shift for all epochs
+
+
+def test_a_shifted_straight_line_is_one_standard_deviation_away():
+    """Data displaced along the coordinate by one sigma cost chi2 = 1, whatever their number."""
+    x = np.linspace(0, 1, 10)
+    seen = Observation(3 * x, np.full(10, 1e-6), {"x": x})
+    total = Discrepancy(shift={"x": 0.1}).covariance(seen) + seen.covariance
+    assert type(total) is LowRank
+    assert total.mahalanobis(np.full(10, 0.3)) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_parts_add_up(epochs):
+    whole = Discrepancy(0.2, 0.1, {"m": 0.5}, {"m": 0.05, "z": 0.1}).covariance(epochs)
+    parts = [
+        Discrepancy(0.2, 0.1, {"m": 0.5}),
+        Discrepancy(shift={"m": 0.05}),
+        Discrepancy(shift={"z": 0.1}),
+    ]
+    total = sum(p.covariance(epochs).dense() for p in parts)
+    np.testing.assert_allclose(whole.dense(), total, atol=1e-14)
+    draws = whole.sample(20_000, 0)
+    chi2 = whole.mahalanobis(draws)
+    assert stats.kstest(chi2, stats.chi2(6).cdf).pvalue > 1e-3
+
+
+def test_inflation_scales_every_part(epochs):
+    d = Discrepancy(0.2, 0.1, {"m": 0.5}, {"m": 0.05})
+    np.testing.assert_allclose(
+        d.inflated(2.0).covariance(epochs).dense(), 4 * d.covariance(epochs).dense()
+    )
+
+
+def test_none_is_zero(epochs):
+    c = Discrepancy.none().covariance(epochs)
+    np.testing.assert_array_equal(c.dense(), 0.0)
+    assert type(c + epochs.covariance) is Diagonal
+
+
+def test_data_without_coordinates_may_be_independent():
+    seen = Observation([1.0, 2.0], [0.1, 0.1], names=["a", "b"])
+    np.testing.assert_allclose(Discrepancy(0.3).covariance(seen).dense(), 0.09 * np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda o: Discrepancy(0.1).covariance(o), InputError, "diagonal=True"),
+        (lambda o: Discrepancy(fraction=0.1).covariance(o), InputError, "correlation length"),
+        (lambda o: Discrepancy(0.1, length={"mm": 1}).covariance(o), UnknownNameError, "mean 'm'"),
+        (lambda o: Discrepancy(shift={"q": 1}).covariance(o), UnknownNameError, "known: z, m"),
+        (lambda o: Discrepancy(shift={"m": 1}).covariance(o.select(m=9)), InputError, "two data"),
+        (lambda o: Discrepancy(-0.1), InputError, "std .*>= 0.*-0.1"),
+        (lambda o: Discrepancy("a"), InputError, "'a'"),
+        (lambda o: Discrepancy(np.nan), InputError, "nan"),
+        (lambda o: Discrepancy(0.1, length={"m": 0}), InputError, "must be positive"),
+        (lambda o: Discrepancy(0.1, length={"m": -1}), InputError, "along 'm'"),
+        (lambda o: Discrepancy(0.1, length={"m": 1}, diagonal=True), InputError, "either"),
+        (lambda o: Discrepancy(0.1).inflated(-1), InputError, "inflation"),
+        (lambda o: Discrepancy.from_state({"std": 1}), StateError, "fraction"),
+        (
+            lambda o: Discrepancy.from_state(Discrepancy().get_state() | {"std": -1}),
+            StateError,
+            "not valid",
+        ),
+    ],
+)
+def test_bad_input_is_named(epochs, make, error, says):
+    with pytest.raises(error, match=says):
+        make(epochs)
+
+
+def test_state_round_trip():
+    d = Discrepancy(0.2, 0.1, {"m": 0.5}, {"m": 0.05})
+    assert Discrepancy.from_state(d.get_state()) == d
+    assert d != d.inflated(1.1)
