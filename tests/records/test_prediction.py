@@ -85,6 +85,8 @@ def test_quantile_inverts_the_cdf(continuous):
     for level, layer in zip(levels, y, strict=True):
         np.testing.assert_allclose(continuous.cdf(layer), level, rtol=1e-8)
     np.testing.assert_array_equal(continuous.quantile(0.025), y[1])
+    np.testing.assert_array_equal(continuous.quantile(1.0), np.inf)
+    np.testing.assert_array_equal(continuous.quantile([0.0]), -np.inf)
 
 
 def test_joint_density_equals_scipys(continuous):

@@ -108,7 +108,8 @@ class Mixture(Prediction):
         single = np.stack([member.quantile(q) for member in self.members])
         low, high = single.min(0), single.max(0)
         for _ in range(64):  # halving 64 times exhausts the digits of a double
-            middle = np.where(low == high, low, low + (high - low) / 2)
+            with np.errstate(invalid="ignore"):  # q = 0 and q = 1 are at infinity
+                middle = np.where(low == high, low, low + (high - low) / 2)
             short = self._cdf(middle) < level
             low, high = np.where(short, middle, low), np.where(short, high, middle)
         return np.asarray(high)

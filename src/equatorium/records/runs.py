@@ -13,7 +13,7 @@ from equatorium.checks import FloatArray, Rng, floats, generator, matrix, read_o
 from equatorium.errors import InputError, NotFiniteError, ShapeError, StateError
 from equatorium.records.base import Record, entries
 from equatorium.records.outputs import Outputs
-from equatorium.records.runs_table import inferred_space, runs_fields, runs_table, stored_records
+from equatorium.records.runs_table import inferred_space, runs_fields, stored_records, table_of_runs
 from equatorium.records.space import Space
 from equatorium.records.tables import read_table, write_table
 
@@ -195,7 +195,7 @@ class Runs(Record):
 
     def to_table(self) -> Any:
         """Make an astropy Table: parameters, outputs, `<output>_variance`, status."""
-        return runs_table(self.get_state())
+        return table_of_runs(self.get_state())
 
     @classmethod
     def read(

@@ -17,7 +17,7 @@ _KEY = "EQRUNS"  # six letters, so that it is a FITS keyword
 _VARIANCE = "_variance"
 
 
-def runs_table(state: Mapping[str, Any]) -> Any:
+def table_of_runs(state: Mapping[str, Any]) -> Any:
     """Make an astropy Table of the state of runs; space and outputs travel in its meta as JSON."""
     from astropy.table import Table
 
@@ -40,7 +40,7 @@ def runs_table(state: Mapping[str, Any]) -> Any:
 
 
 def stored_records(table: Any) -> tuple[Space, Outputs, dict[str, Any]] | None:
-    """Give the space, outputs and meta that `runs_table` left in a table's meta, or None."""
+    """Give the space, outputs and meta that `table_of_runs` left in a table's meta, or None."""
     if _KEY not in table.meta:
         return None
     try:
