@@ -79,6 +79,6 @@ def _end_with_parent() -> None:
 
 def leave_if_reread() -> None:
     """End this process quietly if it is a worker that is only reading the main script."""
-    for frame, _ in traceback.walk_stack(None):
+    for frame, _ in traceback.walk_stack(sys._getframe()):
         if frame.f_globals.get("__name__") == "__mp_main__" and frame.f_code.co_name == "<module>":
             os._exit(UNGUARDED)
