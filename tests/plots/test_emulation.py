@@ -17,9 +17,9 @@ def outputs():
     return Outputs(
         [f"z{z}m{m}" for z in REDSHIFTS for m in MASSES],
         {"log_mstar": np.tile(MASSES, 2), "z": np.repeat(REDSHIFTS, 3)},
-        {"log_mstar": "log10(Msun)"},
+        {"log_mstar": "dex(Msun)"},
         label="log10 phi",
-        unit="log10(Mpc^-3 dex^-1)",
+        unit="dex(Mpc-3 dex-1)",
     )
 
 
@@ -84,6 +84,13 @@ def test_without_coordinates_one_panel_an_output_the_worst_if_many(report):
     assert titles == list(report.names[1:])
     assert "5 of 6" in figure.get_suptitle()
     assert len(figure.axes) == 10  # the grid's sixth cell is removed
+
+
+def test_an_emulator_without_variance_has_no_bars_and_no_coverage(report):
+    unsure = SimpleNamespace(**vars(report) | {"std": np.full((N, 6), np.nan)})
+    figure = emulated_vs_simulated(unsure)
+    assert figure.axes[0].texts[0].get_text().startswith("RMSE")
+    assert "%" not in figure.axes[0].texts[0].get_text()
 
 
 def test_foreign_outputs_and_unknown_coordinates_raise(report, outputs):

@@ -9,7 +9,7 @@ from equatorium.plots import predictive_functions
 
 MASSES, REDSHIFTS = np.array([10.0, 9.0, 11.0]), (0.0, 0.5)
 COORDS = {"log_mstar": np.tile(MASSES, 2), "z": np.repeat(REDSHIFTS, 3)}
-UNITS = {"log_mstar": "log10(Msun)", "z": ""}
+UNITS = {"log_mstar": "dex(Msun)", "z": ""}
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def observation():
         -COORDS["log_mstar"] / 4 - 0.2 * COORDS["z"],
         np.full(6, 0.05),
         COORDS,
-        unit="log10(Mpc^-3 dex^-1)",
+        unit="dex(Mpc-3 dex-1)",
         units=UNITS,
         label="log10 phi",
     )

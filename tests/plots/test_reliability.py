@@ -1,11 +1,11 @@
 """Coverage figures: the curves are the shares that they claim to be."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from scipy import stats
 
+from equatorium import Report
+from equatorium.errors import InputError
 from equatorium.plots import coverage
 
 
@@ -14,7 +14,7 @@ def report(scale=1.0, shift=0.0):
     truth, std = rng.normal(size=(80, 6)), np.full((80, 6), 0.5)
     mean = truth - std * (scale * rng.normal(size=(80, 6)) + shift)
     pit = stats.norm.cdf(truth, mean, std)
-    return SimpleNamespace(n=80, truth=truth, mean=mean, std=std, pit=pit)
+    return Report([f"y{j}" for j in range(6)], truth, mean, std, pit, crps=np.zeros(6))
 
 
 def curve(figure):
@@ -52,3 +52,20 @@ def test_the_histogram_is_a_density_of_the_pit():
     assert sorted(set(outline[:, 1].round(9)) - {0.0}) == pytest.approx(
         sorted(set(heights.round(9)))
     )
+
+
+def test_the_band_is_that_of_the_report():
+    held = report()
+    band = coverage(held).axes[0].collections[0].get_paths()[0].vertices
+    low, high = held.coverage_band(0.05)
+    first = band[np.isclose(band[:, 0], 0.05), 1]
+    assert first.min() == pytest.approx(low)
+    assert first.max() == pytest.approx(high)
+
+
+def test_an_emulator_without_variance_cannot_be_judged():
+    held = report()
+    blind = np.full(held.truth.shape, np.nan)
+    silent = Report(held.names, held.truth, held.mean, blind, blind, crps=np.zeros(6))
+    with pytest.raises(InputError, match="no variance"):
+        coverage(silent)

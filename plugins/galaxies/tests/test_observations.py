@@ -10,6 +10,7 @@ from equatorium_galaxies.observations import (
     stellar_mass_functions_path,
     survey_bins,
 )
+from equatorium_galaxies.simulator import GalaxyFormation
 
 # The papers' numbers as printed, independent of the data file.
 BALDRY = {8.5: 19.2, 9.1: 10.2, 9.9: 5.71, 10.3: 5.48, 10.5: 5.12, 10.7: 3.55, 11.3: 0.338}  # 1e-3
@@ -196,6 +197,16 @@ def test_a_narrower_range_is_the_same_data(observation):
     assert narrow.values == pytest.approx(observation.values[inside])
     part = observation.covariance.dense()[np.ix_(inside, inside)]
     assert narrow.covariance.dense() == pytest.approx(part, abs=1e-15)
+
+
+def test_the_data_are_outputs_of_the_simulator(observation):
+    outputs = GalaxyFormation().outputs
+    response = observation.match(outputs)
+    assert response.shape == (51, 80)
+    where = [outputs.index(name) for name in observation.names]
+    expected = np.zeros((51, 80))
+    expected[np.arange(51), where] = 1.0
+    assert response == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_shipped_file_is_this_preparation(observation):

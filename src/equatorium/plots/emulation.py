@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from equatorium.errors import InputError
-from equatorium.plots.labels import pretty, quantity
+from equatorium.plots.labels import pretty, pretty_unit, quantity
 from equatorium.plots.style import REFERENCE, SEQUENTIAL, blank, grid, styled
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def _panels(report: "Report", outputs: "Outputs | None", by: str | None) -> list
         where, unit = outputs.coords[by], outputs.units.get(by, "")
         return [
             _Panel(
-                f"{pretty(by)} = {value:g} {pretty(unit)}".strip(), np.flatnonzero(where == value)
+                f"{pretty(by)} = {value:g} {pretty_unit(unit)}".strip(),
+                np.flatnonzero(where == value),
             )
             for value in np.unique(where)
         ]
@@ -150,17 +151,14 @@ def _draw(
     above.set_ylim(edges)
     above.plot(edges, edges, color=REFERENCE, lw=1.2, zorder=3)
     below.axhline(0, color=REFERENCE, lw=1.2, zorder=3)
-    reach = 1.15 * np.quantile(np.abs(mean - truth) + std, 0.995)
+    stated = np.nan_to_num(std)  # an emulator may state no variance: then there are no bars
+    reach = max(1.15 * float(np.quantile(np.abs(mean - truth) + stated, 0.995)), 1e-12)
     below.set_ylim(-reach, reach)
     above.set_title(panel.title)
     above.tick_params(labelbottom=False)
-    inside = np.mean(np.abs(truth - mean) <= 1.96 * std)
-    above.text(
-        0.04,
-        0.96,
-        f"RMSE {_rmse(report, panel.columns):.3g}\n95 % interval holds {100 * inside:.0f} %",
-        transform=above.transAxes,
-        va="top",
-        fontsize=8.5,
-    )
+    note = f"RMSE {_rmse(report, panel.columns):.3g}"
+    if not np.isnan(std).any():
+        inside = np.mean(np.abs(truth - mean) <= 1.96 * std)
+        note += f"\n95 % interval holds {100 * inside:.0f} %"
+    above.text(0.04, 0.96, note, transform=above.transAxes, va="top", fontsize=8.5)
     return points

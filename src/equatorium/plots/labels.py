@@ -12,34 +12,48 @@ from equatorium.errors import InputError
 if TYPE_CHECKING:
     from equatorium.records.space import Space
 
-_POWER = re.compile(r"\^\{?([-+]?[\w./]+)\}?")
 _SYMBOLS = {"log10": "log$_{10}$", "Msun": r"$M_\odot$", "mstar": r"$M_\star$", "phi": r"$\phi$"}
 _SYMBOL = re.compile(rf"\b({'|'.join(_SYMBOLS)})\b")
-_LOGARITHM = re.compile(r"log10\((.*)\)")
+_POWER = re.compile(r"\b(?!log10\b)([A-Za-z]+)(?:\^|\*\*)?\{?([-+]?\d+)\}?(?!\w)")
+_LOGARITHM = re.compile(r"(?:log10|dex)\((.*)\)")
 
 
 def pretty(text: str) -> str:
-    r"""Set powers high and a few words as astronomers' symbols; text with LaTeX stays as it is.
+    r"""Set a few words as astronomers' symbols; text with LaTeX stays as it is.
 
-    >>> pretty("Mpc^-3 dex^-1"), pretty("log10 Msun")
-    ('Mpc$^{-3}$ dex$^{-1}$', 'log$_{10}$ $M_\\odot$')
+    >>> pretty("log10 phi"), pretty("graphic")
+    ('log$_{10}$ $\\phi$', 'graphic')
     """
-    if "$" in text:
-        return text
-    return _SYMBOL.sub(lambda word: _SYMBOLS[word[0]], _POWER.sub(r"$^{\1}$", text))
+    return text if "$" in text else _symbols(text)
+
+
+def _symbols(text: str) -> str:
+    return _SYMBOL.sub(lambda word: _SYMBOLS[word[0]], text)
+
+
+def pretty_unit(text: str) -> str:
+    r"""Set powers high, written in either way.
+
+    >>> pretty_unit("Mpc^-3 dex^-1") == pretty_unit("Mpc-3 dex-1")
+    True
+    >>> pretty_unit("cm2"), pretty_unit("Msun")
+    ('cm$^{2}$', '$M_\\odot$')
+    """
+    return text if "$" in text else _symbols(_POWER.sub(r"\1$^{\2}$", text))
 
 
 def quantity(label: str, unit: str = "") -> str:
-    r"""Return an axis label with its unit; the unit ``log10(u)`` divides inside the logarithm.
+    r"""Return an axis label with its unit; ``dex(u)`` and ``log10(u)`` are units of logarithms.
 
-    >>> quantity("log_mstar", "log10(Msun)"), quantity("z")
-    ('log$_{10}$($M_\\star$ / $M_\\odot$)', 'z')
+    >>> quantity("log_mstar", "dex(Msun)"), quantity("T", "K"), quantity("z")
+    ('log$_{10}$($M_\\star$ / $M_\\odot$)', 'T [K]', 'z')
     """
     inside = _LOGARITHM.fullmatch(unit)
-    if inside:
+    if inside and "$" not in label:
         stem = re.sub(r"^log(10)?[ _]", "", label)
-        return f"log$_{{10}}$({pretty(stem)} / {pretty(inside[1])})"
-    return pretty(label) + (f" [{pretty(unit)}]" if unit else "")
+        return f"log$_{{10}}$({pretty(stem)} / {pretty_unit(inside[1])})"
+    shown = pretty_unit(inside[1] if inside else unit)
+    return pretty(label) + (f" [{shown}]" if shown else "")
 
 
 def parameter_labels(space: "Space", names: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray, matrix, vector
 from equatorium.errors import InputError
-from equatorium.plots.labels import pretty, quantity
+from equatorium.plots.labels import pretty, pretty_unit, quantity
 from equatorium.plots.style import BACKGROUND, DATA, MODEL, blank, grid, styled
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def predictive_functions(
         _data(axes, observation, coordinate, by, group, total)
         if by is not None:
             unit = observation.units.get(by, "")
-            axes.set_title(f"{pretty(by)} = {group:g} {pretty(unit)}".strip())
+            axes.set_title(f"{pretty(by)} = {group:g} {pretty_unit(unit)}".strip())
     for axes in panels.ravel()[len(groups) :]:
         axes.remove()
     figure.supylabel(quantity(observation.label or "value", observation.unit), fontsize=11)

@@ -142,7 +142,7 @@ def stellar_mass_functions(log_mstar: tuple[float, float] = (8.9, 11.3)) -> Obse
         coords={"log_mstar": mass, "z": redshift},
         names=[f"phi_z{z:.1f}_m{m:.1f}" for m, z in zip(mass, redshift, strict=True)],
         unit="log10(Mpc^-3 dex^-1)",
-        units={"log_mstar": "log10(Msun)", "z": ""},
+        units={"log_mstar": "log10(Msun)"},
         label="log10 phi",
         meta={
             "imf": "Kennicutt 1983",
