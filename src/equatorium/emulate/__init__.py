@@ -1,0 +1,1 @@
+"""Emulators at work: with names (`surrogate`), composed (`compose`), judged (`validate`)."""

@@ -1,0 +1,154 @@
+"""Judge an emulator by runs that it has not seen: held out once, or fold by fold."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from equatorium.checks import FloatArray, Rng, generator
+from equatorium.emulate.report import Gates, Report
+from equatorium.emulate.surrogate import Surrogate
+from equatorium.errors import InputError
+from equatorium.interfaces.emulator import Emulator
+from equatorium.records.prediction import Gaussian, Prediction
+from equatorium.records.runs import Runs
+
+__all__ = ["Gates", "Report", "crps", "cross_validation_report", "holdout_report"]
+
+_CRPS_LEVELS = 100
+
+
+def holdout_report(surrogate: Surrogate, runs: Runs, gates: Gates | None = None) -> Report:
+    """Score a surrogate on runs that it was not fitted on.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+    runs : Runs
+        Over the same parameters and outputs; failed ones are left out. Their declared noise is
+        added to the prediction: they scatter by it, and that is not the emulator's fault.
+    gates : Gates, optional
+        What counts as passing.
+
+    Raises
+    ------
+    InputError
+        If the runs are over other parameters or outputs.
+    """
+    good = runs.good
+    if good.space.names != surrogate.space.names or good.outputs.names != surrogate.outputs.names:
+        raise InputError(
+            "The held-out runs must have the parameters and outputs of the surrogate: "
+            f"{', '.join(surrogate.space.names)} and {surrogate.outputs.p} outputs."
+        )
+    return _report(surrogate, [_scored(surrogate, good)], good, "held out", gates)
+
+
+def cross_validation_report(
+    emulator: Emulator,
+    runs: Runs,
+    folds: int = 5,
+    rng: Rng = None,
+    gates: Gates | None = None,
+) -> Report:
+    """Score an emulator by refitting it k times, each time without one fold of the runs.
+
+    The emulator of all runs knows a little more than those that are scored, so the scores are a
+    little pessimistic.
+
+    Parameters
+    ----------
+    emulator : Emulator
+        Cloned and fitted afresh for every fold; not altered.
+    runs : Runs
+        Failed ones are left out.
+    folds : int
+        At least 2.
+    rng : int, Generator or None
+        Deals the runs to the folds.
+    gates : Gates, optional
+        What counts as passing.
+
+    Raises
+    ------
+    InputError
+        If there are fewer good runs than folds.
+    """
+    good = runs.good
+    if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= good.n:
+        raise InputError(
+            f"folds must be a whole number from 2 to the number of good runs, {good.n}, but it is "
+            f"{folds!r}."
+        )
+    fold = generator(rng).permutation(good.n) % folds
+    order = np.argsort(fold, kind="stable")
+    scored = []
+    for k in range(folds):
+        surrogate = Surrogate.fitted(good.subset(fold != k), emulator)
+        scored.append(_scored(surrogate, good.subset(fold == k)))
+    back = np.argsort(order)  # rows in the order of the runs
+    return _report(surrogate, scored, good, f"{folds}-fold", gates, back)
+
+
+def crps(prediction: Prediction, y: FloatArray) -> FloatArray:
+    r"""Continuous ranked probability scores of single outputs at y (m, p), shape (m, p).
+
+    .. math:: \mathrm{CRPS} = \int (F(t) - 1[t \ge y])^2\,dt
+              = 2 \int_0^1 (1[y \le q_\alpha] - \alpha)(q_\alpha - y)\,d\alpha,
+
+    in closed form for a Gaussian, :math:`s\,[z(2\Phi(z) - 1) + 2\varphi(z) - \pi^{-1/2}]`, and by
+    the midpoint rule over 100 quantiles for the others.
+
+    References
+    ----------
+    Gneiting & Raftery 2007, JASA 102, 359, doi:10.1198/016214506000001437
+    """
+    error = np.asarray(y) - prediction.mean
+    if isinstance(prediction, Gaussian):
+        s = prediction.std
+        z = error / np.where(s > 0, s, 1.0)
+        density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+        score = s * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
+        return np.where(s > 0, score, np.abs(error))
+    total = np.zeros_like(error)
+    for a in (np.arange(_CRPS_LEVELS) + 0.5) / _CRPS_LEVELS:
+        quantile = prediction.quantile(a)
+        total += ((y <= quantile) - a) * (quantile - y)
+    return np.asarray(2 * total / _CRPS_LEVELS)
+
+
+def _scored(surrogate: Surrogate, good: Runs) -> dict[str, FloatArray]:
+    """Predictions and scores, each (n, p), of the held-out runs."""
+    own = surrogate.predict(np.clip(good.X, good.space.low, good.space.high))
+    total = own.with_noise(good.noise)
+    scores = {"mean": total.mean, "crps": crps(total, good.Y)}
+    if "variance" in surrogate.emulator.capabilities_:
+        return {**scores, "std": total.std, "pit": total.cdf(good.Y)}
+    unknown = np.full(good.Y.shape, np.nan)
+    return {**scores, "std": unknown, "pit": unknown}
+
+
+def _report(
+    surrogate: Surrogate,
+    scored: list[dict[str, FloatArray]],
+    good: Runs,
+    method: str,
+    gates: Gates | None,
+    order: npt.NDArray[np.intp] | None = None,
+) -> Report:
+    def joined(name: str) -> Any:
+        rows = np.concatenate([part[name] for part in scored])
+        return rows if order is None else rows[order]
+
+    return Report(
+        names=surrogate.outputs.names,
+        truth=good.Y,
+        mean=joined("mean"),
+        std=joined("std"),
+        pit=joined("pit"),
+        crps=joined("crps").mean(axis=0),
+        noise=good.noise,
+        method=method,
+        gates=gates or Gates(),
+    )
