@@ -71,6 +71,12 @@ def test_runs_are_in_the_design_order_with_what_the_simulator_declares(theta):
     assert len(runs.meta["wall"]) == 12
 
 
+def test_points_may_come_by_name_and_may_be_none(theta):
+    named = run(Counting(), {"b": theta[:, 1], "a": theta[:, 0]})
+    np.testing.assert_array_equal(named.Y, run(Counting(), theta).Y)
+    assert run(Counting(), theta[:0]).Y.shape == (0, 2)
+
+
 def test_results_depend_neither_on_the_executor_nor_on_interruptions(theta, tmp_path):
     expected = run(Counting(), theta)
     with ThreadPoolExecutor(4) as executor:
@@ -193,7 +199,10 @@ def test_spaces_with_fixed_tied_and_reordered_parameters(theta):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"space": Space([Parameter("a", 0, 1), Parameter("B", 1, 2)])}, "no parameter '[bB]'"),
+        (
+            {"space": Space([Parameter("a", 0, 1), Parameter("B", 1, 2)])},
+            "simulator has no parameter 'B'. Did you mean 'b'",
+        ),
         ({"space": Space([Parameter("a", 0, 1)])}, "theta must have 1 columns"),
         ({"theta": [[0.5, 50.0], [0.5, 101.0]]}, "1 of 2 points.*point 1 has b = 101.*widen"),
         ({"theta": [[0.5, np.nan]]}, "theta must be finite"),

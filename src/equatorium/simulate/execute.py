@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from equatorium.checks import FloatArray, matrix
+from equatorium.checks import FloatArray
 from equatorium.errors import InputError, did_you_mean
 from equatorium.interfaces.simulator import Simulator
 from equatorium.records.runs import Runs
@@ -54,7 +54,7 @@ def run_design(
         What to run.
     space : Space
         Its parameters, perhaps with other ranges or fixed values than its own.
-    theta : (n, d) array
+    theta : (n, d) array, table or mapping
         Free parameters of each run.
     ledger : Ledger or path, optional
         Where runs are recorded, and looked up first.
@@ -94,7 +94,7 @@ def run_design(
     ((4, 1), 4)
     """
     leave_if_reread()
-    theta = matrix(theta, "theta", space.d)
+    theta = space.array(theta)
     points = _complete(simulator, space, theta)
     keys = [run_key(simulator, point, seed, i) for i, point in enumerate(points)]
     book = ledger if isinstance(ledger, Ledger | None) else Ledger(ledger)
@@ -141,7 +141,7 @@ def _complete(simulator: Simulator, space: Space, theta: FloatArray) -> FloatArr
             "eq.wrap(function, space, outputs) makes one of a function"
         )
     given, wanted = space.all_names, simulator.space.all_names
-    for name in {*given} ^ {*wanted}:
+    for name in sorted({*given} ^ {*wanted}):
         lacking = "space" if name in wanted else "simulator"
         hint = did_you_mean(name, given if name in wanted else wanted)
         raise InputError(
@@ -228,15 +228,16 @@ def _as_runs(
     seed: int,
     outcomes: Sequence[Outcome],
 ) -> Runs:
+    p = simulator.outputs.p
     noise = None
     if any(outcome.variance is not None for outcome in outcomes):
-        zero = np.zeros(simulator.outputs.p)
+        zero = np.zeros(p)
         noise = np.array([zero if o.variance is None else o.variance for o in outcomes])
     return Runs(
         space,
         simulator.outputs,
         theta,
-        np.array([outcome.values for outcome in outcomes]),
+        np.array([outcome.values for outcome in outcomes]).reshape(-1, p),
         noise=noise,
         status=[outcome.status for outcome in outcomes],
         meta={
