@@ -73,7 +73,7 @@ def test_random_numbers_depend_on_seed_and_place_alone():
         (lambda t, r: ([1, 1], [1, -2]), "not finite", "the variance of output 'y' is -2.0"),
         (lambda t, r: [1, 2, 3], WRONG_FORM, "3 values, but declares 2 outputs"),
         (lambda t, r: ([1, 2], [1]), WRONG_FORM, "2 values but 1 variances"),
-        (lambda t, r: None, WRONG_FORM, "acting returned nothing"),
+        (lambda t, r: None, WRONG_FORM, "acting returned None"),
         (lambda t, r: "12", WRONG_FORM, "acting returned '12'"),
         (lambda t, r: ([1, 2], [3, 4], {}, 5), WRONG_FORM, "acting returned"),
     ],

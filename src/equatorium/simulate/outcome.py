@@ -93,8 +93,6 @@ def run_once(simulator: Simulator, theta: FloatArray, seed: int, index: int) -> 
             wall=time.perf_counter() - start,
         )
     wall = time.perf_counter() - start
-    if result is None:
-        return failed(p, WRONG_FORM, f"{simulator.name} returned nothing", wall=wall)
     try:
         answer = _Returned(simulator, result).evaluate(theta)
     except EquatoriumError as error:
