@@ -1,0 +1,18 @@
+"""What this distribution offers, as data: listing it imports neither torch nor gpytorch."""
+
+from collections.abc import Iterable
+
+from equatorium.plugin import Method, hookimpl
+
+
+@hookimpl
+def register_emulators() -> Iterable[Method]:
+    """Gaussian-process emulators."""
+    yield Method(
+        name="trend-gp",
+        target="equatorium_gp.trend_gp:TrendGP",
+        summary="Polynomial trend, Gaussian process and nugget; many outputs share a kernel",
+        capabilities=("variance", "covariance", "noise", "loo", "gpu"),
+        requires=("torch", "gpytorch"),
+        reference="doi:10.1093/mnras/stw3269",
+    )

@@ -1,0 +1,163 @@
+"""The Gaussian process given the runs, for all outputs at the cost of one.
+
+With C, V, Lambda and lam_j of :mod:`~equatorium_gp.spectral` and k = k(X, x), h = h(x),
+subtract from the response at x what generalised least squares on the whitened runs, ``C' y``,
+says of it. What remains has the covariance ``t = k - R C h`` with the runs, so
+
+    mean_j = k' alpha_j + h' gamma_j,     alpha_j = V (Lambda + lam_j)^-1 V' y_j,
+                                          gamma_j = C' (y_j - R alpha_j),
+    var_j / s_j^2 = k(x, x) + nugget - h' C' (k + t) + lam_j |h|^2 - |(Lambda + lam_j)^-1/2 V' t|^2,
+
+the trend's uncertainty included (universal kriging). The variance is a difference of sums of
+squares in an orthogonal basis and so as safe as with a Cholesky factor; K^-1 is never formed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from equatorium.checks import FloatArray
+
+from .fit import Problem
+from .kernels import Kernel
+from .likelihood import log_likelihood
+from .spectral import Contrasts, Spectrum, Tensor, array, tensor
+
+CHUNK = 4_000_000  # entries of the largest matrix at once, 32 MB
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What is learned beside the kernel's parameters.
+
+    Attributes
+    ----------
+    ratio, scale : (p,) arrays
+        ``lam_j`` (nugget, or declared noise, over signal) and signal variance ``s_j^2``.
+    delta : float
+        Nugget over signal that all outputs share, beside declared noise; else 0.
+    """
+
+    ratio: FloatArray
+    scale: FloatArray
+    delta: float
+
+
+@dataclass(frozen=True)
+class Decomposed:
+    """The kernel matrix of the runs and its spectrum, before scales and noise are known."""
+
+    R: Tensor
+    contrasts: Contrasts
+    spectrum: Spectrum
+    Z: FloatArray
+
+    @classmethod
+    def of(cls, kernel: Kernel, problem: Problem, delta: float) -> "Decomposed":
+        """Evaluate and decompose the kernel with the nugget delta."""
+        contrasts = problem.contrasts()
+        with torch.no_grad():
+            R = kernel(problem.X, problem.X).to_dense().detach()
+            R = R + delta * torch.eye(len(R), dtype=R.dtype, device=R.device)
+            spectrum = contrasts.decompose(R)
+            return cls(R, contrasts, spectrum, spectrum.contrasts(problem.Y))
+
+
+class Posterior:
+    """Predictions, leave-one-out predictions and residuals at fixed hyperparameters.
+
+    Parameters
+    ----------
+    kernel : GPyTorch kernel
+    problem : Problem
+        All runs.
+    learned : Hyperparameters
+    decomposed : Decomposed
+        Of the same kernel, problem and delta.
+    """
+
+    def __init__(
+        self, kernel: Kernel, problem: Problem, learned: Hyperparameters, decomposed: Decomposed
+    ) -> None:
+        self.kernel, self.problem, self.learned = kernel, problem, learned
+        self.spectrum, self.Z = decomposed.spectrum, decomposed.Z
+        self.jacobian = decomposed.contrasts.jacobian
+        self.transform = decomposed.contrasts.transform
+        self.weight = 1.0 / np.maximum(self.spectrum.values[:, None] + learned.ratio, 1e-300)
+        device = str(problem.X.device)
+        C = decomposed.contrasts.gls
+        self._C, self._RC = C, decomposed.R @ C
+        self._weight = tensor(self.weight, device)
+        self._alpha = self.spectrum.vectors @ tensor(self.weight * self.Z, device)
+        self._gamma = C.T @ (problem.Y - decomposed.R @ self._alpha)
+
+    def coefficients(self) -> FloatArray:
+        """Trend coefficients (t, p) of the named terms, by generalised least squares."""
+        return np.asarray(self.transform @ array(self._gamma))
+
+    def trend(self, H: FloatArray) -> Tensor:
+        """Values of the orthonormal trend terms, given those of the terms as they are named."""
+        return tensor(H @ self.transform, str(self.problem.X.device))
+
+    def predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (m, p) at scaled inputs X (m, d) with trend terms H (m, t).
+
+        The variance is that of a new run: with the learned nugget, without declared noise.
+        """
+        size = max(1, CHUNK // len(self.problem.H))
+        parts = [
+            self._predict(X[start : start + size], H[start : start + size])
+            for start in range(0, max(len(X), 1), size)
+        ]
+        means, variances = zip(*parts, strict=True)
+        return np.concatenate(means), np.concatenate(variances)
+
+    def _predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
+        learned = self.learned
+        with torch.no_grad():
+            x, h = tensor(X, str(self.problem.X.device)), self.trend(H)
+            k = self.kernel(x, self.problem.X).to_dense()
+            own = self.kernel(x, diag=True)
+            mean = k @ self._alpha + h @ self._gamma
+            t = torch.addmm(k, h, self._RC.T, alpha=-1.0)
+            prior = own - (h * ((k + t) @ self._C)).sum(dim=1)
+            known = (t @ self.spectrum.vectors).square_() @ self._weight
+        size = array(h.square().sum(dim=1))[:, None]
+        nugget = learned.ratio if self.problem.noise is None else learned.delta
+        free = array(prior)[:, None] - array(known) + learned.ratio * size
+        # Rounding cannot take away the nugget, which every new run has afresh.
+        return array(mean), learned.scale * (np.maximum(free, 0.0) + nugget)
+
+    def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (n, p) of every run from all others, trend and all, in closed form.
+
+        With ``P = V (Lambda + lam)^-1 V'`` the error is ``(P y)_i / P_ii`` and its variance
+        ``s^2 / P_ii``, less the run's declared noise (Dubrule 1983, doi:10.1007/BF01033030;
+        Sundararajan & Keerthi 2001, doi:10.1162/08997660151134343). A run that alone
+        determines a trend term (``P_ii = 0``) cannot be predicted by the others: its variance is
+        made enormous.
+        """
+        learned = self.learned
+        P = np.maximum(array(self.spectrum.vectors.square() @ self._weight), 1e-12)
+        mean = array(self.problem.Y) - array(self._alpha) / P
+        free = 1.0 / P
+        if self.problem.noise is not None:
+            free = free - self.problem.a[:, None] * learned.ratio
+        return mean, learned.scale * np.maximum(free, learned.delta + 1e-16)
+
+    def log_likelihood(self) -> FloatArray:
+        """Restricted log marginal likelihood (p,) of the scaled outputs.
+
+        ``-1/2 [(n - q) log 2 pi + log|K| + log|H' K^-1 H| - log|H' H| + y' P y / s^2]``.
+        """
+        ratio, scale = self.learned.ratio, self.learned.scale
+        values = self.spectrum.values
+        return self.jacobian + log_likelihood(values, self.Z, np.maximum(ratio, 1e-300), scale)
+
+    def residuals(self) -> tuple[FloatArray, FloatArray]:
+        """Whitened residuals (N, p), and each one's share of variance that is no declared noise."""
+        E = self.Z * np.sqrt(self.weight / self.learned.scale)
+        if self.problem.noise is None:
+            return E, np.ones_like(E)
+        return E, self.spectrum.values[:, None] * self.weight
