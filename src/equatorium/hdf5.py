@@ -28,6 +28,9 @@ FORMAT = "equatorium"
 SCHEMA = 1
 
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
+# From HDF5 1.10 on the file's own structures carry checksums; before, one wrong bit in them could
+# hang the library. Text of variable length has none even now, so no attribute of ours is such.
+_LIBVER = ("v110", "v110")
 _STALE = 3600.0
 
 
@@ -63,7 +66,8 @@ def atomic(path: str | Path, fresh: bool = False) -> Iterator[h5py.File]:
     try:
         if exists and not fresh:
             shutil.copyfile(path, temporary)
-        with h5py.File(temporary, "r+" if exists and not fresh else "w", locking=False) as file:
+        mode = "r+" if exists and not fresh else "w"
+        with h5py.File(temporary, mode, locking=False, libver=_LIBVER) as file:
             _stamp(file)
             yield file
         with temporary.open("rb+") as handle:
@@ -158,11 +162,11 @@ def check_storage(dataset: h5py.Dataset) -> None:
 
 def _check_header(file: h5py.File, path: Path) -> None:
     try:
-        ours = file.attrs.get("format") == FORMAT
+        ours = file.attrs.get("format") == FORMAT.encode()
         schema = int(file.attrs["schema"]) if ours else 0
-        writer = str(file.attrs.get("version", "?"))
+        writer = bytes(file.attrs.get("version", b"?")).decode()
     except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
-        raise FileFormatError(f"the header of {path} is damaged ({_first(error)}).") from error
+        raise FileFormatError(f"{path} has a damaged header ({_first(error)}).") from error
     if not ours:
         raise FileFormatError(
             f"{path} is an HDF5 file, but not one of equatorium's. Tables of runs are read with "
@@ -184,12 +188,12 @@ def _stamp(file: h5py.File) -> None:
         "platform": platform.platform(),
     }
     if "format" not in file.attrs:
-        file.attrs["format"] = FORMAT
-        file.attrs["created"] = now
-    file.attrs["modified"] = now
+        file.attrs["format"] = np.bytes_(FORMAT)
+        file.attrs["created"] = np.bytes_(now)
+    file.attrs["modified"] = np.bytes_(now)
     file.attrs["schema"] = SCHEMA
-    file.attrs["version"] = version("equatorium")
-    file.attrs["provenance"] = json.dumps(made_by)
+    file.attrs["version"] = np.bytes_(version("equatorium"))
+    file.attrs["provenance"] = np.bytes_(json.dumps(made_by))
 
 
 def _temporary(path: Path) -> Path:
