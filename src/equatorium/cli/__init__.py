@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from equatorium.errors import EquatoriumError
+from equatorium.errors import EquatoriumError, did_you_mean
 
 # Name -> (where the command is, what it does): --help imports none of them.
 COMMANDS = {
@@ -30,6 +30,12 @@ class Commands(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Name the closest command where one is mistyped."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"There is no command {args[0]!r}.{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""

@@ -1,0 +1,141 @@
+"""The commands on plugins, and how the command line tells of errors."""
+
+import json
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from equatorium import cli, errors, registry
+from equatorium.catalogue import Catalogue
+from equatorium.cli import main
+from equatorium.discovery import Entry, Problem
+from equatorium.plugin import Method
+
+ENTRIES = [
+    Entry(
+        "sampler",
+        Method(
+            name="emcee",
+            target="equatorium.interfaces.sampler:Sampler",
+            summary="Walkers",
+            capabilities=["restart"],
+            reference="Someone 2013, doi:10.1/x",
+        ),
+        "equatorium",
+        "0.1",
+    ),
+    Entry(
+        "simulator",
+        Method(name="borehole", target="equatorium.simulate.builtin:Borehole", summary="Flow"),
+        "equatorium",
+        "0.1",
+    ),
+    Entry(
+        "emulator",
+        Method(name="gp", target="gp.model:GP", summary="Exact", requires=["no_such_dep"]),
+        "their-gp",
+        "2.0",
+    ),
+]
+
+
+@pytest.fixture
+def call(monkeypatch):
+    """Run the command line over three methods and the given problems."""
+
+    def run(*arguments, problems=()):
+        catalogue = Catalogue(lambda: (ENTRIES, list(problems)))
+        for name in ("get", "methods", "problems"):
+            monkeypatch.setattr(registry, name, getattr(catalogue, name))
+        return CliRunner().invoke(main, arguments)
+
+    return run
+
+
+def test_list(call):
+    result = call("plugins", "list")
+    assert result.exit_code == 0
+    rows = [line.split() for line in result.output.splitlines()]
+    assert rows == [
+        ["equatorium/borehole", "simulator", "Flow"],
+        ["equatorium/emcee", "sampler", "Walkers"],
+        ["their-gp/gp", "emulator", "Exact", "[needs", "no_such_dep]"],
+    ]
+    assert "restart" in call("plugins", "list", "-v").output
+
+
+def test_list_of_a_kind_as_json(call):
+    result = call("plugins", "list", "--kind", "emulator", "--json")
+    data = json.loads(result.output)
+    assert [(m["full name"], m["missing"]) for m in data["methods"]] == [
+        ("their-gp/gp", ["no_such_dep"])
+    ]
+    assert data["problems"] == []
+    assert call("plugins", "list", "--kind", "emulatr").exit_code == 2
+
+
+def test_a_broken_plugin_is_told_at_the_foot(call):
+    problems = [Problem("bad", "1.0", "import failed: boom", "Traceback: here")]
+    result = call("plugins", "list", problems=problems)
+    assert result.exit_code == 1 and "borehole" in result.stdout
+    assert result.stderr == "broken: bad 1.0: import failed: boom\n"
+    assert "Traceback: here" in call("plugins", "list", "-v", problems=problems).stderr
+    result = call("plugins", "list", "--json", problems=problems)
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"][0]["plugin"] == "bad"
+
+
+def test_info(call):
+    result = call("plugins", "info", "borehole")
+    assert result.exit_code == 0
+    assert "full name     equatorium/borehole" in result.output
+    data = json.loads(call("plugins", "info", "emcee", "--json").output)
+    assert data["reference"] == ["Someone 2013, doi:10.1/x"]
+    # Not loadable is no error here: all that is known is shown, with the remedy.
+    result = call("plugins", "info", "gp")
+    assert result.exit_code == 0 and "pip install no_such_dep" in result.output
+
+
+def test_info_shows_options_with_their_defaults():
+    result = CliRunner().invoke(main, ["plugins", "info", "embedded"])
+    assert result.exit_code == 0, result.output
+    assert "embedder = (required)" in result.output and "on = 'y'" in result.output
+
+
+def test_errors_are_a_paragraph(call):
+    result = call("plugins", "info", "emce")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: no method 'emce'. Did you mean 'emcee'?")
+    result = call("plugin", "list")
+    assert result.exit_code == 2 and "Did you mean 'plugins'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "error", [errors.ConfigurationError("study.toml: bad key"), PermissionError("no way in")]
+)
+def test_what_the_user_can_mend_has_no_traceback(monkeypatch, error):
+    @click.command()
+    def fails():
+        raise error
+
+    monkeypatch.setitem(cli.COMMANDS, "fails", ("click:Command", "Fail."))
+    monkeypatch.setattr(cli.Commands, "get_command", lambda *_: fails)
+    result = CliRunner().invoke(main, ["fails"])
+    assert result.exit_code == 1 and result.stderr == f"Error: {error}\n"
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
+    @click.command()
+    def fails():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli.Commands, "get_command", lambda *_: fails)
+    assert isinstance(CliRunner().invoke(main, ["run"]).exception, ZeroDivisionError)
+
+
+def test_help_lists_all_commands_and_each_exists():
+    output = CliRunner().invoke(main, ["--help"]).output
+    for name, (target, text) in cli.COMMANDS.items():
+        assert name in output and text in output
+        assert isinstance(main.get_command(None, name), click.Command), target
