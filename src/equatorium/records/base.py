@@ -1,7 +1,7 @@
 """What all records share: a state that describes them wholly, hence equality by state."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Self
 
 import numpy as np
@@ -9,17 +9,31 @@ import numpy as np
 from equatorium.errors import StateError
 
 
-class Record(ABC):
-    """Immutable data with a complete state of arrays, JSON values and nested records."""
+class Record:
+    """Immutable data, a frozen dataclass, whose fields are its complete state."""
 
-    @abstractmethod
     def get_state(self) -> dict[str, Any]:
-        """Give all that is needed to rebuild the record."""
+        """Give all that is needed to rebuild the record: arrays, JSON values, nested records."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
 
     @classmethod
-    @abstractmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild the record; raises StateError if something is missing or wrong."""
+        """Rebuild a record, with all checks of its construction.
+
+        Raises
+        ------
+        StateError
+            If something is missing or not valid, whatever a damaged file may hold.
+        """
+        try:
+            return cls._rebuild(state)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise StateError(f"The state of a {cls.__name__} is not valid: {error}") from error
+
+    @classmethod
+    def _rebuild(cls, state: Mapping[str, Any]) -> Self:
+        names = tuple(f.name for f in fields(cls))  # type: ignore[arg-type]
+        return cls(*entries(state, *names, of=cls.__name__))
 
     def __eq__(self, other: object) -> bool:
         """Two records of one class are equal if their states are (NaN equals NaN)."""
@@ -29,6 +43,15 @@ class Record(ABC):
 
     # Arrays inside: as with numpy, equality goes by value and hashing is not offered.
     __hash__ = None  # type: ignore[assignment]
+
+
+def _plain(value: Any) -> Any:
+    """Give a value the form it has in a state: text and tuples as lists."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "U":
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def same(a: Any, b: Any) -> bool:

@@ -3,18 +3,18 @@
 Every covariance is batched: the last axes are the p outputs, all axes before them the batch.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, finite, floats, read_only
-from equatorium.errors import InputError, ShapeError, StateError
-from equatorium.records.base import Record, entries
+from equatorium.errors import InputError, ShapeError
+from equatorium.records.base import Record
 
 
-class Covariance(Record):
+class Covariance(Record, ABC):
     """A symmetric positive (semi-)definite matrix S over p outputs, or a batch of them."""
 
     # The arrays that make up the type, and how many trailing axes of each are not batch.
@@ -109,18 +109,6 @@ class Covariance(Record):
         rows = np.arange(int(np.prod(self.batch))).reshape(self.batch)[index]
         flat = zip(self._axes.items(), self._arrays(), strict=True)
         return self._of(**{name: a.reshape(-1, *a.shape[-axes:])[rows] for (name, axes), a in flat})
-
-    def get_state(self) -> dict[str, Any]:
-        """Give the arrays that make up the type."""
-        return dict(zip(self._axes, self._arrays(), strict=True))
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
-        try:
-            return cls(*entries(state, *cls._axes, of=cls.__name__))
-        except InputError as error:
-            raise StateError(f"The state of a {cls.__name__} is not valid: {error}") from error
 
     @classmethod
     def _of(cls, **arrays: Any) -> Self:

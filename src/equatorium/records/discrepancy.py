@@ -9,8 +9,8 @@ import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError, StateError, UnknownNameError
-from equatorium.records.base import Record, entries
+from equatorium.errors import InputError
+from equatorium.records.base import Record
 from equatorium.records.coordinates import known_coordinate, tolerance
 from equatorium.records.covariance import Covariance, Dense, Diagonal, LowRank
 from equatorium.records.observation import Observation
@@ -123,24 +123,6 @@ class Discrepancy(Record):
         r = np.sqrt(5) * cdist(scaled, scaled)
         matern = (1 + r + r**2 / 3) * np.exp(-r)
         return np.asarray(np.where(_together(observation, tuple(self.length)), matern, 0.0))
-
-    def get_state(self) -> dict[str, Any]:
-        """All fields; every one is JSON."""
-        return {
-            "std": self.std,
-            "fraction": self.fraction,
-            "length": dict(self.length),
-            "shift": dict(self.shift),
-            "diagonal": self.diagonal,
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
-        try:
-            return cls(*entries(state, *cls.__dataclass_fields__, of="Discrepancy"))
-        except (InputError, UnknownNameError) as error:
-            raise StateError(f"The state of a Discrepancy is not valid: {error}") from error
 
 
 def _size(name: str, value: Any) -> float:

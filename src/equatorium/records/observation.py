@@ -12,10 +12,8 @@ from equatorium.errors import (
     InputError,
     NotFiniteError,
     ShapeError,
-    StateError,
-    UnknownNameError,
 )
-from equatorium.records.base import Record, entries
+from equatorium.records.base import Record
 from equatorium.records.coordinates import check_coordinates, check_units, select_indices
 from equatorium.records.covariance import Covariance, as_covariance
 from equatorium.records.matching import response
@@ -183,25 +181,3 @@ class Observation(Record):
     def write(self, path: str | PathLike[str]) -> None:
         """Write an ECSV table that `read` gives back as an equal observation."""
         write_table(table_of(self.get_state()), path, (".ecsv",))
-
-    def get_state(self) -> dict[str, Any]:
-        """All fields."""
-        return {
-            "values": self.values,
-            "covariance": self.covariance,
-            "coords": dict(self.coords),
-            "names": None if self.names is None else list(self.names),
-            "unit": self.unit,
-            "units": dict(self.units),
-            "label": self.label,
-            "meta": dict(self.meta),
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
-        names = tuple(cls.__dataclass_fields__)
-        try:
-            return cls(*entries(state, *names, of="Observation"))
-        except (InputError, UnknownNameError) as error:
-            raise StateError(f"The state of an Observation is not valid: {error}") from error

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError, StateError, UnknownNameError, did_you_mean
-from equatorium.records.base import Record, entries
+from equatorium.errors import InputError, UnknownNameError, did_you_mean
+from equatorium.records.base import Record
 from equatorium.records.coordinates import check_coordinates, check_units, select_indices
 
 
@@ -91,21 +91,3 @@ class Outputs(Record):
             self.label,
             self.unit,
         )
-
-    def get_state(self) -> dict[str, Any]:
-        """Names as a list, coordinates as arrays, the rest as text."""
-        return {
-            "names": list(self.names),
-            "coords": dict(self.coords),
-            "units": dict(self.units),
-            "label": self.label,
-            "unit": self.unit,
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
-        try:
-            return cls(*entries(state, "names", "coords", "units", "label", "unit", of="Outputs"))
-        except (InputError, UnknownNameError) as error:
-            raise StateError(f"The state of an Outputs is not valid: {error}") from error

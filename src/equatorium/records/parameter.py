@@ -1,14 +1,13 @@
 """One parameter of a simulator: its range, scale, unit and prior."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from equatorium.errors import InputError, StateError, UnknownNameError
-from equatorium.records.base import Record, entries
+from equatorium.errors import InputError
+from equatorium.records.base import Record
 from equatorium.records.prior import Spec, Truncated, frozen, prior_spec
 
 _TAIL = 1e-4  # infinite support is cut at these quantiles
@@ -145,16 +144,3 @@ class Parameter(Record):
     def axis_label(self) -> str:
         """Label with unit, for axes."""
         return (self.label or self.name) + (f" [{self.unit}]" if self.unit else "")
-
-    def get_state(self) -> dict[str, Any]:
-        """All fields; every one is JSON."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
-        names = tuple(cls.__dataclass_fields__)
-        try:
-            return cls(*entries(state, *names, of="Parameter"))
-        except (InputError, UnknownNameError) as error:
-            raise StateError(f"The state of a Parameter is not valid: {error}") from error

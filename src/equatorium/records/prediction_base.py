@@ -1,20 +1,19 @@
 """What every prediction can answer, and the Gaussian to which each can be reduced."""
 
-from abc import abstractmethod
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from equatorium.checks import FloatArray, Rng, floats, matrix, read_only
-from equatorium.errors import InputError, ShapeError, StateError
-from equatorium.records.base import Record, entries
+from equatorium.errors import InputError, ShapeError
+from equatorium.records.base import Record
 from equatorium.records.covariance import Covariance, Diagonal
 
 
-class Prediction(Record):
+class Prediction(Record, ABC):
     """A distribution over p outputs at each of m points; points are independent of each other."""
 
     if TYPE_CHECKING:  # at run time a dataclass would take an inherited property for a default
@@ -190,15 +189,3 @@ class Gaussian(Prediction):
     def gaussian(self) -> "Gaussian":
         """Give itself."""
         return self
-
-    def get_state(self) -> dict[str, Any]:
-        """Mean and covariance."""
-        return {"mean": self.mean, "covariance": self.covariance}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
-        try:
-            return cls(*entries(state, "mean", "covariance", of="Gaussian"))
-        except InputError as error:
-            raise StateError(f"The state of a Gaussian is not valid: {error}") from error

@@ -1,15 +1,14 @@
 """Class probabilities at every point, as a distribution over indicator vectors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, matrix, read_only
-from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError
-from equatorium.records.base import entries
+from equatorium.errors import InputError, ShapeError, UnknownNameError
 from equatorium.records.covariance import Covariance
 from equatorium.records.prediction_base import Prediction
 from equatorium.records.prediction_weighted import Weighted
@@ -124,11 +123,3 @@ class Categorical(Prediction):
     def get_state(self) -> dict[str, Any]:
         """Probabilities, and classes as a list."""
         return {"probabilities": self.probabilities, "classes": np.asarray(self.classes).tolist()}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
-        try:
-            return cls(*entries(state, "probabilities", "classes", of="Categorical"))
-        except InputError as error:
-            raise StateError(f"The state of a Categorical is not valid: {error}") from error

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from equatorium.checks import FloatArray, Rng, finite, floats, generator, read_only
-from equatorium.errors import InputError, ShapeError, StateError
+from equatorium.errors import InputError, ShapeError
 from equatorium.records.base import entries
 from equatorium.records.covariance import Covariance, LowRank
 from equatorium.records.prediction_base import Gaussian, Prediction, levels
@@ -156,10 +156,6 @@ class Mixture(Prediction):
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
+    def _rebuild(cls, state: Mapping[str, Any]) -> Self:
         weights, means, named = entries(state, "weights", "means", "covariances", of="Mixture")
-        try:
-            return cls(weights, means, [named[key] for key in sorted(named, key=int)])
-        except (InputError, ValueError) as error:
-            raise StateError(f"The state of a Mixture is not valid: {error}") from error
+        return cls(weights, means, [named[key] for key in sorted(named, key=int)])

@@ -1,15 +1,13 @@
 """Draws with weights at every point: forests, conformal predictions, flows."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, finite, floats, generator, read_only
-from equatorium.errors import InputError, ShapeError, StateError
-from equatorium.records.base import entries
+from equatorium.errors import InputError, ShapeError
 from equatorium.records.covariance import Covariance, Dense, Diagonal, LowRank
 from equatorium.records.prediction_base import Prediction, levels
 from equatorium.records.prediction_mixture import Mixture, check_weights, pick
@@ -127,15 +125,3 @@ class Weighted(Prediction):
             return self
         noise = Diagonal(self._points(variance))
         return Mixture(self._w, self.values, [noise] * len(self.values))
-
-    def get_state(self) -> dict[str, Any]:
-        """Values and weights."""
-        return {"values": self.values, "weights": self.weights}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
-        try:
-            return cls(*entries(state, "values", "weights", of="Weighted"))
-        except InputError as error:
-            raise StateError(f"The state of a Weighted is not valid: {error}") from error

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from equatorium.checks import FloatArray, Rng, floats, generator, matrix, read_only, same_length
-from equatorium.errors import InputError, NotFiniteError, ShapeError, StateError
-from equatorium.records.base import Record, entries
+from equatorium.errors import InputError, NotFiniteError, ShapeError
+from equatorium.records.base import Record
 from equatorium.records.outputs import Outputs
 from equatorium.records.runs_table import inferred_space, runs_fields, stored_records, table_of_runs
 from equatorium.records.space import Space
@@ -226,26 +226,6 @@ class Runs(Record):
     def write(self, path: str | PathLike[str]) -> None:
         """Write as .ecsv, .csv or .fits; `equatorium.save` writes .h5."""
         write_table(self.to_table(), path, _SUFFIXES)
-
-    def get_state(self) -> dict[str, Any]:
-        """All fields; status as a list."""
-        return {
-            "space": self.space,
-            "outputs": self.outputs,
-            "X": self.X,
-            "Y": self.Y,
-            "noise": self.noise,
-            "status": np.asarray(self.status).tolist(),
-            "meta": dict(self.meta),
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
-        try:
-            return cls(*entries(state, *cls.__dataclass_fields__, of="Runs"))
-        except InputError as error:
-            raise StateError(f"The state of a Runs is not valid: {error}") from error
 
 
 def matrix_like(values: Any, name: str, columns: int) -> FloatArray:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from equatorium.checks import FloatArray, Rng, floats, generator, matrix, read_only
-from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError, did_you_mean
+from equatorium.errors import InputError, ShapeError, UnknownNameError, did_you_mean
 from equatorium.records.base import Record, entries
 from equatorium.records.fixing import Fixed, check_fixed, resolve, unknown_parameter
 from equatorium.records.outputs import unique_names
@@ -248,15 +248,9 @@ class Space(Record):
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild, with all checks of construction."""
+    def _rebuild(cls, state: Mapping[str, Any]) -> Self:
         parameters, fixed = entries(state, "parameters", "fixed", of="Space")
-        try:
-            return cls([Parameter.from_state(p) for p in parameters], fixed)
-        except (InputError, UnknownNameError) as error:
-            raise StateError(f"The state of a Space is not valid: {error}") from error
-
-    # How the views are computed: flat priors all at once, the others one by one
+        return cls([Parameter.from_state(p) for p in parameters], fixed)
 
     @cached_property
     def _log(self) -> npt.NDArray[np.bool_]:
