@@ -72,6 +72,8 @@ def test_marked_values_are_in_view(draws):
     assert figure.axes[0].get_xlim()[1] > 70
     marked = [line.get_xdata()[0] for line in figure.axes[3].lines]
     assert any(x == pytest.approx(2.0) for x in marked)
+    point = figure.axes[2].lines[-1].get_xydata()
+    assert point == pytest.approx(np.array([[70.0, 2.0]]))
 
 
 def test_no_tick_labels_at_the_ends_where_panels_meet(drawn):
@@ -85,7 +87,7 @@ def test_no_tick_labels_at_the_ends_where_panels_meet(drawn):
 
 
 def test_one_parameter_and_draws_without_a_space(draws):
-    assert len(corner(draws, ["bent"]).axes) == 1
+    assert len(corner(draws, ["bent"], truths=[50.0, 10.0, 0.5, 0.2]).axes) == 1
     bare = Draws(draws.names, draws.samples, draws.log_prob)
     figure = corner(bare, ["speed", "free"])
     assert figure.axes[2].get_xlabel() == "speed"

@@ -84,6 +84,7 @@ def test_data_without_coordinates_go_by_number():
     observation = Observation([1.0, 2.0], [0.1, 0.1], names=["a", "b"])
     figure = predictive_functions(observation, np.zeros((10, 2)))
     assert figure.get_supxlabel() == "datum"
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["a", "b"]
     assert figure.axes[0].containers[-1].lines[0].get_xdata().tolist() == [0, 1]
 
 

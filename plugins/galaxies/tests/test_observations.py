@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from equatorium import Observation
+from equatorium.errors import InputError
 from equatorium_galaxies.observations import (
     INTERPOLATION_ERROR,
     stellar_mass_functions,
@@ -197,6 +198,11 @@ def test_a_narrower_range_is_the_same_data(observation):
     assert narrow.values == pytest.approx(observation.values[inside])
     part = observation.covariance.dense()[np.ix_(inside, inside)]
     assert narrow.covariance.dense() == pytest.approx(part, abs=1e-15)
+
+
+def test_a_range_without_bins_raises():
+    with pytest.raises(InputError, match=r"\(11.3, 8.9\) holds none"):
+        stellar_mass_functions(log_mstar=(11.3, 8.9))
 
 
 def test_the_data_are_outputs_of_the_simulator(observation):

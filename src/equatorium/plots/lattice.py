@@ -147,7 +147,8 @@ def _lattice(maps: _Maps, labels: list[str]) -> "Figure":
     levels = {(i, j): maps.least(i, j) for i in range(k) for j in range(i)}
     depths = {(i, j): maps.depth(i, j) for i in range(k) for j in range(i + 1, k)}
     scales = _scales(np.stack(list(levels.values())), np.stack(list(depths.values())))
-    figure = blank(1.75 * k + 1.6, 1.75 * k + 0.4)
+    side = 1.75 if k > 3 else 2.4  # inches; few panels leave room for the colour bars' labels
+    figure = blank(side * k + 1.6, side * k + 0.4)
     cells: Any = figure.subplots(k, k, squeeze=False)
     for (i, j), values in (levels | depths).items():
         name = _LEVEL_MAP if i > j else _DEPTH_MAP

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from equatorium.records.space import Space
 
 _MAX_POINTS = 50_000
-_PANEL, _MARGIN = 1.55, 0.85  # inches
+_PANEL, _MARGIN, _ABOVE = 1.55, 0.85, 0.4  # inches
 
 
 @styled
@@ -64,14 +64,12 @@ def corner(
         truth = vector(truths, "truths", len(draws.names))[None]
         marks = _columns(truth, draws.names, space, names)[0][0]
     k = len(names)
-    size = _PANEL * k + _MARGIN + 0.2
+    size = _PANEL * k + _MARGIN + _ABOVE
     figure = blank(size, size, layout=None)
     draw_corner(
         values,
         fig=figure,
         labels=labels,
-        truths=marks,
-        truth_color=REFERENCE,
         color=MODEL,
         levels=(0.68, 0.95),
         quantiles=(0.16, 0.5, 0.84),
@@ -88,11 +86,10 @@ def corner(
     if prior is not False and space is not None:
         _prior_lines(figure, space, names)
     if marks is not None:
-        figure.axes[0].plot([], [], color=REFERENCE, label="marked value")
+        _mark(figure, marks)
     handles, texts = figure.axes[0].get_legend_handles_labels()
-    corner_of = figure if k > 1 else figure.axes[0]
     if handles:
-        corner_of.legend(handles, texts, loc="upper right", fontsize=11 if k > 1 else 8)
+        figure.legend(handles, texts, loc="upper right", ncols=2, fontsize=11 if k > 1 else 8)
     return figure
 
 
@@ -178,7 +175,9 @@ def _ranges(
 def _arrange(figure: "Figure", size: float, k: int) -> None:
     """Keep tick labels off the corners, where those of two panels meet, and axis labels in view."""
     edge = _MARGIN / size
-    figure.subplots_adjust(edge, edge, 1 - 0.2 / size, 1 - 0.2 / size, wspace=0.06, hspace=0.06)
+    figure.subplots_adjust(
+        edge, edge, 1 - 0.5 * _ABOVE / size, 1 - _ABOVE / size, wspace=0.06, hspace=0.06
+    )
     for i, j in np.ndindex(k, k):
         axes: Any = figure.axes[i * k + j]
         if j > i:
@@ -190,6 +189,17 @@ def _arrange(figure: "Figure", size: float, k: int) -> None:
         axes.tick_params(labelrotation=0)
         axes.xaxis.set_label_coords(0.5, -0.42 / _PANEL)
         axes.yaxis.set_label_coords(-0.62 / _PANEL, 0.5)
+
+
+def _mark(figure: "Figure", marks: FloatArray) -> None:
+    """Mark one value of each parameter in all panels."""
+    k = marks.size
+    for i, j in zip(*np.tril_indices(k), strict=True):
+        axes = figure.axes[i * k + j]
+        axes.axvline(marks[j], color=REFERENCE, lw=1.2, label="marked value" if i == 0 else None)
+        if j < i:
+            axes.axhline(marks[i], color=REFERENCE, lw=1.2)
+            axes.plot(marks[j], marks[i], "s", color=REFERENCE, ms=5)
 
 
 def _prior_lines(figure: "Figure", space: "Space", names: Sequence[str]) -> None:

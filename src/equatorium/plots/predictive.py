@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from equatorium.records.outputs import Outputs
 
 _MAX_LINES = 200
+_MAX_NAMES = 40
 
 
 @styled
@@ -82,6 +83,9 @@ def predictive_functions(
             axes.set_title(f"{pretty(by)} = {group:g} {pretty_unit(unit)}".strip())
     for axes in panels.ravel()[len(groups) :]:
         axes.remove()
+    if coordinate is None and observation.names is not None and observation.q <= _MAX_NAMES:
+        turned = 90 if observation.q > 6 else 0
+        panels[0, 0].set_xticks(range(observation.q), observation.names, rotation=turned)
     figure.supylabel(quantity(observation.label or "value", observation.unit), fontsize=11)
     unit = "" if coordinate is None else observation.units.get(coordinate, "")
     figure.supxlabel(quantity(coordinate or "datum", unit), fontsize=11)

@@ -44,6 +44,7 @@ import numpy.typing as npt
 from scipy.linalg import block_diag
 
 from equatorium import Observation
+from equatorium.errors import InputError
 from equatorium_galaxies.outputs import BIN_CENTRES
 
 __all__ = ["stellar_mass_functions", "stellar_mass_functions_path", "survey_bins"]
@@ -87,7 +88,7 @@ def survey_bins() -> npt.NDArray[np.void]:
     bins = np.empty(
         raw.shape, [*raw.dtype.descr, ("mass", float), ("phi", float), ("sigma", float)]
     )
-    for name in raw.dtype.names:
+    for name in raw.dtype.names or ():
         bins[name] = raw[name]
     ratio = np.log10(HUBBLE / raw["h"])
     bins["mass"] = raw["log_mstar"] + np.log10([MASS_FACTOR[imf] for imf in raw["imf"]]) - 2 * ratio
@@ -111,6 +112,11 @@ def stellar_mass_functions(log_mstar: tuple[float, float] = (8.9, 11.3)) -> Obse
         log10 phi [Mpc^-3 dex^-1] with coordinates ``log_mstar`` and ``z`` and the full covariance,
         ordered by redshift, then mass. Masses that no survey reaches at a redshift are left out.
 
+    Raises
+    ------
+    InputError
+        When no bin lies in the range.
+
     Examples
     --------
     >>> observation = stellar_mass_functions()
@@ -121,10 +127,15 @@ def stellar_mass_functions(log_mstar: tuple[float, float] = (8.9, 11.3)) -> Obse
     low, high = log_mstar
     centres = np.round(BIN_CENTRES, 6)
     masses = centres[(centres > low - 1e-6) & (centres < high + 1e-6)]
+    if masses.size == 0:
+        raise InputError(
+            f"log_mstar = ({low}, {high}) holds none of the bins' centres, {centres[0]} (0.2) "
+            f"{centres[-1]}: give a (low, high) that does, such as (8.9, 11.3)"
+        )
     operators, shifts, coords = [], [], []
     for z, pair in SURVEYS.items():
         weights = np.stack([_survey_weights(bins, survey, z, masses) for survey in pair])
-        reached = np.isfinite(weights).all(axis=2)  # (2, masses)
+        reached = np.asarray(np.isfinite(weights).all(axis=2))  # (2, masses)
         some = reached.any(axis=0)
         weights, reached = np.where(reached[..., None], weights, 0)[:, some], reached[:, some]
         first, second = weights @ bins["phi"]
