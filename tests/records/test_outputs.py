@@ -35,6 +35,7 @@ def test_subset_keeps_everything_together(phi):
     [
         (lambda o: Outputs(["a", "a"]), InputError, "'a' occurs more than once"),
         (lambda o: Outputs("ab"), InputError, "must be a list"),
+        (lambda o: Outputs(None), InputError, "None"),
         (lambda o: Outputs([]), InputError, "at least one"),
         (lambda o: Outputs(["a", ""]), InputError, "empty"),
         (lambda o: Outputs(["a"], {"z": [1, 2]}), ShapeError, "'z' .*1 values, but it has 2"),

@@ -15,8 +15,8 @@ from equatorium.records.coordinates import check_coordinates, check_units, selec
 
 def unique_names(names: Iterable[Any], of: str) -> tuple[str, ...]:
     """Check that names are non-empty and distinct."""
-    if isinstance(names, str):
-        raise InputError(f"The names of {of} must be a list, but they are the text {names!r}.")
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InputError(f"The names of {of} must be a list of text, but they are {names!r}.")
     found = tuple(str(name) for name in names)
     repeated = sorted({name for name in found if found.count(name) > 1})
     if repeated or "" in found:
