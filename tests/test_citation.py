@@ -1,5 +1,6 @@
 """Citations: every method that was used, wherever it is kept, once."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_every_reference_of_ours_has_a_doi_that_is_one():
     for entry in eq.methods():
         if entry.dist.startswith("equatorium"):
             for text in entry.method.reference:
-                assert "doi:10." in text, entry.qualname
+                assert re.search(r"10\.\d{4,}/\S", text), entry.qualname
 
 
 def test_an_unknown_name():

@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from equatorium.discovery import Entry, Problem, canonical, discover
@@ -47,8 +47,11 @@ class Catalogue:
         with self._lock:
             if self._found is None:
                 found, problems = self._find()
+                _refuse_in_strict_mode(problems)
                 self._found, self._problems = tuple(found), tuple(problems)
-                self._report()
+                for problem in problems:
+                    text = f"a plugin is broken: {problem}"
+                    warnings.warn(text, PluginWarning, stacklevel=3)
             return (*self._found, *self._local.values())
 
     def problems(self) -> tuple[Problem, ...]:
@@ -62,12 +65,6 @@ class Catalogue:
         with self._lock:
             self._found = None
             self.entries()
-
-    def _report(self) -> None:
-        if self._problems and os.environ.get("EQUATORIUM_PLUGINS_STRICT", "") not in ("", "0"):
-            raise PluginError(f"{self._problems[0]}\n{self._problems[0].trace}")
-        for problem in self._problems:
-            warnings.warn(f"a plugin is broken: {problem}", PluginWarning, stacklevel=4)
 
     def methods(self, kind: str | None = None) -> tuple[Entry, ...]:
         """Return the entries that can be used as ``kind``, sorted by name."""
@@ -160,6 +157,12 @@ class Catalogue:
             if target is cls or target == home(cls):
                 return entry
         return None
+
+
+def _refuse_in_strict_mode(problems: Sequence[Problem]) -> None:
+    """Raise the first problem where CI or a plugin's author asked for that."""
+    if problems and os.environ.get("EQUATORIUM_PLUGINS_STRICT", "") not in ("", "0"):
+        raise PluginError(f"{problems[0]}\n{problems[0].trace}")
 
 
 def home(cls: type) -> str:

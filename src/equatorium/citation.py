@@ -8,7 +8,7 @@ from typing import Any
 from equatorium import registry
 from equatorium.discovery import Entry
 
-_DOI = re.compile(r"doi:\s*(10\.\S+)", re.IGNORECASE)
+_DOI = re.compile(r"\b(10\.\d{4,9}/\S+)")
 _SOFTWARE = "equatorium"
 
 
@@ -18,7 +18,7 @@ def cite(*things: Any) -> str:
     Parameters
     ----------
     *things : str, Study, model, simulator, sampler, record, or lists of these
-        A text is the name of a method. All else is searched: composites for their parts, studies and
+        A text names a method. All else is searched: composites for their parts, studies and
         records for what they keep.
 
     Returns

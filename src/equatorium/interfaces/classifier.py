@@ -54,7 +54,7 @@ class Classifier(ClassifierMixin, Model):
 
     def predict_dist(self, X: Any) -> Categorical:
         """Return the distribution over the classes."""
-        return Categorical(self.predict_proba(X), self.classes_)
+        return Categorical(self.predict_proba(X), self.classes_.tolist())
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the most probable label of every row, shape (m,)."""

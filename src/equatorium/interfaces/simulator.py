@@ -110,18 +110,18 @@ class Simulator(ABC):
 
     def judge(self, result: Any) -> Simulated:
         """Bring what a run returned to one form; raise SimulatorError if that is impossible."""
-        if not isinstance(result, Simulated):
-            try:
-                result = Simulated(*result) if isinstance(result, tuple) else Simulated(result)
-            except (EquatoriumError, TypeError) as error:
-                raise SimulatorError(f"{self.name} returned {result!r:.80}: {error}") from error
-        if result.values.size != self.outputs.p:
+        try:
+            parts = result if isinstance(result, tuple) else (result,)
+            run = result if isinstance(result, Simulated) else Simulated(*parts)
+        except (EquatoriumError, TypeError) as error:
+            raise SimulatorError(f"{self.name} returned {result!r:.80}: {error}") from error
+        if run.values.size != self.outputs.p:
             raise SimulatorError(
-                f"{self.name} returned {result.values.size} values, but declares "
+                f"{self.name} returned {run.values.size} values, but declares "
                 f"{self.outputs.p} outputs; let it return one value for each of "
                 f"{_shortened(self.outputs.names)}."
             )
-        return result
+        return run
 
     def identity(self) -> str:
         """Return a short hash of all that decides a run's result, apart from theta and seed."""
