@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from equatorium import Parameter, Space
+from equatorium import Parameter, Region, Space
 from equatorium.errors import InputError
 from equatorium.plots import implausibility_map
 
@@ -67,6 +68,19 @@ def test_particles_and_their_volume_give_the_same_depth(drawn):
         Box(), ["a", "b", "c"], bins=8, n=500, particles=SPACE.from_unit(u), volume=1 / 8
     )
     assert maps(figure)[0, 2][:4] == pytest.approx(np.full((4, 8), 0.25), rel=0.2)
+
+
+def test_depth_is_a_share_of_the_prior_not_of_the_box():
+    # A prior that is far from flat: where nothing is ruled out, the depth is 1 all the same.
+    space = SPACE.replace("a", prior=stats.norm(0.5, 0.2)).replace("c", prior=stats.norm(0.0, 0.5))
+    whole = Region(space)
+    depth = maps(implausibility_map(whole, ["a", "c"], bins=8, n=60_000))[0, 1]
+    assert depth[1:7, 1:7] == pytest.approx(np.ones((6, 6)), abs=0.12)
+    drawn = whole.sample(60_000, 0)
+    figure = implausibility_map(
+        whole, ["a", "c"], bins=8, n=500, particles=drawn.particles, volume=drawn.volume
+    )
+    assert maps(figure)[0, 1][2:6, 2:6] == pytest.approx(np.ones((4, 4)), abs=0.12)
 
 
 def test_axes_have_labels_with_units_and_log_scales(drawn):

@@ -38,9 +38,9 @@ def implausibility_map(
 
     Below the diagonal: the least implausibility, relative to the cut-off, that any setting of the
     other parameters reaches (black line: 1, the region's edge). Above: the optical depth, the
-    share of the settings of the other parameters that are not ruled out (logarithmic; grey where
-    no point was found). On the diagonal: the region's distribution over each parameter. All are
-    over the box of the scaled parameters, log10 for a log scale.
+    share of the settings of the other parameters that are not ruled out, by prior probability
+    (logarithmic; grey where no point was found). On the diagonal: the region's distribution over
+    each parameter. All are over the box of the scaled parameters, log10 for a log scale.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ def implausibility_map(
     parameters : sequence of str, optional
         Which to show; by default those over which the region is least uniform.
     theta, level : array_like (n, d), (n,), optional
-        Points over the whole box, and their levels; by default n points of a Latin hypercube.
+        Points drawn from the prior, and their levels; by default n points of a Latin hypercube.
     particles : array_like (m, d), optional
-        Points uniform in the region. The optical depth then comes from them, which resolves regions
-        that a sample of the box would miss.
+        Points of the region, distributed as the prior inside it (`Region.sample`). The optical
+        depth then comes from them, which resolves regions that draws of the prior would miss.
     volume : float, optional
-        The region's share of the box, needed with ``particles``, whose depth it scales.
+        The region's share of the prior, needed with ``particles``, whose depth it scales.
     max_parameters, bins, n : int
         How many parameters to choose, bins along an axis, points to draw.
     rng : int, Generator or None
@@ -73,7 +73,7 @@ def implausibility_map(
     space = region.space
     if theta is None:
         draw = stats.qmc.LatinHypercube(space.d, rng=generator(rng))
-        theta = space.from_unit(draw.random(n))
+        theta = space.from_cube(draw.random(n))
     theta = matrix(theta, "theta", space.d)
     level = region.level(theta) if level is None else vector(level, "level", len(theta))
     if particles is None:
@@ -89,32 +89,41 @@ def implausibility_map(
         raise InputError(
             f"none of {len(theta)} points lies in the region: pass particles, from region.sample"
         )
-    names = chosen(parameters, space.names, _unevenness(space.to_unit(inside)), max_parameters)
+    names = chosen(parameters, space.names, _unevenness(space.to_cube(inside)), max_parameters)
     if len(names) < 2:
         raise InputError(f"a map needs at least two parameters, but it was given {names}")
-    edges = np.linspace(
-        on_axes(space, space.low[None], names)[0],
-        on_axes(space, space.high[None], names)[0],
-        bins + 1,
+    where = [space.index(name) for name in names]
+    edges = space.from_unit(np.tile(np.linspace(0, 1, bins + 1)[:, None], space.d))
+    maps = _Maps(
+        on_axes(space, theta, names),
+        level,
+        on_axes(space, inside, names),
+        on_axes(space, edges, names),
+        np.diff(space.to_cube(edges), axis=0)[:, where],
+        share,
     )
-    maps = _Maps(on_axes(space, theta, names), level, on_axes(space, inside, names), edges, share)
     return _lattice(maps, parameter_labels(space, names))
 
 
-def _unevenness(unit: FloatArray) -> FloatArray:
-    """Return each column's Kullback-Leibler divergence from uniform, by its histogram."""
-    counts = np.stack([np.histogram(column, 10, (0, 1))[0] for column in unit.T])
+def _unevenness(cube: FloatArray) -> FloatArray:
+    """Return the Kullback-Leibler divergence of each column's histogram from uniform."""
+    counts = np.stack([np.histogram(column, 10, (0, 1))[0] for column in cube.T])
     return np.asarray(stats.entropy(counts, np.ones((1, 10)), axis=1))
 
 
 @dataclass(frozen=True)
 class _Maps:
-    """Points on the axes (n, k) with levels, the region's own points (m, k), and bin edges."""
+    """Points on the axes (n, k) with levels, the region's own points (m, k), and bins' edges.
+
+    ``prior`` (bins, k) is the prior probability of each bin of a parameter, ``volume`` that of the
+    region.
+    """
 
     points: FloatArray
     level: FloatArray
     inside: FloatArray
     edges: FloatArray
+    prior: FloatArray
     volume: float
 
     @property
@@ -134,8 +143,11 @@ class _Maps:
         counts, _, _ = np.histogram2d(
             self.inside[:, i], self.inside[:, j], [self.edges[:, i], self.edges[:, j]]
         )
-        share = self.volume * counts.size * counts / len(self.inside)
-        return np.where(counts > 0, np.minimum(share, 1.0), np.nan)
+        # P(region | bin) = P(region) P(bin | region) / P(bin).
+        share = self.volume * counts / len(self.inside)
+        prior = np.outer(self.prior[:, i], self.prior[:, j])
+        depth = np.divide(share, prior, out=np.full(prior.shape, np.nan), where=counts > 0)
+        return np.asarray(np.minimum(depth, 1.0))
 
 
 def _lattice(maps: _Maps, labels: list[str]) -> "Figure":
