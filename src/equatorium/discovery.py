@@ -105,7 +105,8 @@ class Entry:
 
     def _failure(self, text: str) -> PluginLoadError:
         return PluginLoadError(
-            f"cannot load the {self.kind} {self.name!r} of {self.dist} {self.version}: {text}."
+            f"cannot load the {self.kind} {self.name!r} of {self.dist} {self.version}: "
+            f"{text.rstrip('.')}."
         )
 
 
