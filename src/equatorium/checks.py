@@ -39,7 +39,7 @@ def floats(x: Any, name: str) -> FloatArray:
     """
     try:
         if isinstance(x, np.ma.MaskedArray):
-            x = x.astype(np.float64).filled(np.nan)
+            x = np.ma.filled(x.astype(np.float64), np.nan)
         array = np.asarray(x)
         if array.dtype.kind not in "biuf":
             if array.dtype.kind != "O":

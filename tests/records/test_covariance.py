@@ -93,6 +93,16 @@ def test_sums_are_exact_and_of_the_cheapest_type(kind, other, batch):
             assert type(total) is Dense
 
 
+@pytest.mark.parametrize("other", KINDS)
+def test_batches_broadcast_and_the_terms_keep_their_values(kind, other):
+    a, b = make(kind, (1, 3)), make(other, (2, 1), seed=9)
+    before = [a.dense().copy(), b.dense().copy()]
+    np.testing.assert_allclose((a + b).dense(), before[0] + before[1], atol=1e-13)
+    assert (a + b).batch == (2, 3)
+    np.testing.assert_array_equal(a.dense(), before[0])
+    np.testing.assert_array_equal(b.dense(), before[1])
+
+
 def test_low_rank_sums_stay_low_rank_while_that_is_cheaper():
     a, b = make("lowrank", (4,), p=20), make("lowrank", p=20, seed=1)
     total = a + b

@@ -40,7 +40,9 @@ class Diagonal(Covariance):
 
     def dense(self) -> FloatArray:
         """S written out, shape (..., p, p)."""
-        return self.variance[..., None] * np.eye(self.p)
+        S = np.zeros((*self.variance.shape, self.p))
+        np.einsum("...ii->...i", S)[...] = self.variance
+        return S
 
     def solve(self, r: FloatArray) -> FloatArray:
         """R / variance."""

@@ -64,8 +64,9 @@ class LowRank(Covariance):
 
     def dense(self) -> FloatArray:
         """S written out, shape (..., p, p)."""
-        own = self.variance[..., None] * np.eye(self.p)
-        return own + self.factor @ self.factor.swapaxes(-1, -2)
+        S = self.factor @ self.factor.swapaxes(-1, -2)
+        np.einsum("...ii->...i", S)[...] += self.variance
+        return np.asarray(S)
 
     def solve(self, r: FloatArray) -> FloatArray:
         """S^-1 r by Woodbury's identity."""
