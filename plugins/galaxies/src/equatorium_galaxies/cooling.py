@@ -124,8 +124,8 @@ def cooling_flow(
 
     Gas at x cools in t_cool = t_c0 (1 + x^2), and has had the time t_dyn: x_cool^2 = t_dyn/t_c0 - 1
     and x_in = min(x_cool, 10). The mass within, f_in = g(x_in) / g(10), arrives in the longer of
-    t_cool(x_in) and the mass-weighted free-fall time
-    t_ff = f_in 2 g(10) 0.12533 t_dyn / ln(1 + x_in^2).
+    t_cool(x_in) and t_ff = f_in 2 g(10) 0.12533 t_dyn / ln(1 + x_in^2), of which the inverse is
+    the mass-weighted mean of that of the free-fall time 1.2533 r / V in an isothermal sphere.
 
     Parameters
     ----------

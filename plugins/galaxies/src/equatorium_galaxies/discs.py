@@ -58,14 +58,13 @@ def settle(galaxies: Galaxies, halos: Halos, inflow: FloatArray) -> FloatArray:
         Half-mass radius r50 of the discs [kpc].
     """
     mass = galaxies.cold + galaxies.disc
-    total = mass + inflow
     spin_radius = halos.spin * halos.radius
     brought = np.sqrt(2.0) * spin_radius * halos.velocity
-    galaxies.spin = (galaxies.spin * mass + brought * inflow) / np.maximum(total, 1e-300)
+    galaxies.spin = (galaxies.spin * mass + brought * inflow) / np.maximum(mass + inflow, 1e-300)
     r50 = disc_radius(galaxies, spin_radius)
     within = galaxies.spheroid * (r50 / (r50 + 0.4142 * galaxies.r_bulge)) ** 2
     galaxies.v_disc = np.sqrt(
-        halos.rotation_squared(r50) + GRAVITY * (0.6252 * total + within) / r50
+        halos.rotation_squared(r50) + GRAVITY * (0.6252 * mass + within) / r50
     )
     return r50
 

@@ -77,7 +77,7 @@ def substep(
     inflow, inflow_z = cooling.cool(g, halos, atmosphere, p, redshift, step)
 
     r50 = discs.settle(g, halos, inflow)
-    fraction = starformation.molecular_fraction(g.cold + inflow, g.disc, r50, p.P_sf, p.beta_sf)
+    fraction = starformation.molecular_fraction(g.cold, g.disc, r50, p.P_sf, p.beta_sf)
     disc = feedback.consume(
         g.cold, g.cold_z, inflow, inflow_z, p.nu0_sf * fraction, in_disc, p.p_yield, step
     )

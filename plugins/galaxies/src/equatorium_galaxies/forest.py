@@ -152,8 +152,8 @@ def grow(
     scale : float
         Number of trees, relative to about 1300 (0.2: 19 000 branches).
     mass_floor : float
-        Smallest halo mass that is followed [Msun]; in a tree of root mass M the larger of this and
-        2e-4 M.
+        Smallest progenitor mass that is followed [Msun]; in a tree of root mass M the larger of
+        this and 2e-4 M.
     cosmology : Cosmology
     largest_step : float
         Largest step in w = 1.686 / D(z) of the tree algorithm.
@@ -165,9 +165,10 @@ def grow(
 
     Examples
     --------
-    >>> forest = grow(1, scale=0.02, mass_floor=3e10)
-    >>> bool(np.all(forest.node_mass >= 3e10))
-    True
+    >>> forest = grow(1, scale=0.02, mass_floor=1e11)
+    >>> branch, mass = forest.nodes(14)  # the halos at z = 1
+    >>> bool(np.all(mass >= 1e11)), bool(np.all(forest.tree[branch] < forest.n_trees))
+    (True, True)
     """
     rng = np.random.default_rng(seed)
     root_mass, weight, stratum = sample_roots(scale, cosmology, rng)

@@ -8,14 +8,15 @@ import numpy as np
 from scipy.special import ndtr
 
 from equatorium_galaxies.arrays import FloatArray, IntArray
-from equatorium_galaxies.evolution import Catalogue
-from equatorium_galaxies.forest import Forest
+from equatorium_galaxies.evolution import Catalogue, evolve
+from equatorium_galaxies.forest import OUTPUT_SNAPSHOTS, Forest
+from equatorium_galaxies.parameters import Parameters
 
-__all__ = ["BIN_CENTRES", "BIN_WIDTH", "PHI_FLOOR", "MassFunctions", "mass_functions"]
+__all__ = ["BIN_CENTRES", "BIN_WIDTH", "PHI_FLOOR", "MassFunctions", "Run", "mass_functions", "run"]
 
 BIN_WIDTH = 0.2  # dex
 _EDGES = np.linspace(8.0, 12.0, 21)
-BIN_CENTRES = 0.5 * (_EDGES[1:] + _EDGES[:-1])
+BIN_CENTRES = np.round(0.5 * (_EDGES[1:] + _EDGES[:-1]), 1)
 """Bins of log10 (M_* / Msun)."""
 
 PHI_FLOOR = 1e-6
@@ -100,3 +101,41 @@ def mass_functions(
         ]
         blocks.append(np.stack(counts, axis=1) * (forest.weight / BIN_WIDTH)[:, None])
     return MassFunctions(np.concatenate(blocks, axis=1), forest.stratum)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of the model: the mass functions at the four redshifts, and all galaxies there."""
+
+    mass_functions: MassFunctions
+    catalogues: dict[int, Catalogue]
+
+
+def run(
+    forest: Forest,
+    parameters: Parameters,
+    *,
+    substeps: int = 2,
+    scatter: tuple[float, float] = (0.1, 0.04),
+) -> Run:
+    """Run the model: the same forest and parameters give the same numbers.
+
+    Parameters
+    ----------
+    forest : Forest
+    parameters : Parameters
+    substeps : int
+        Sub-steps between snapshots.
+    scatter : pair of float
+        Error of measured stellar masses [dex] at z = 0, and its slope with redshift.
+
+    Examples
+    --------
+    >>> from equatorium_galaxies.forest import grow
+    >>> result = run(grow(1, scale=0.02, mass_floor=1e11), Parameters())
+    >>> result.mass_functions.phi.shape
+    (80,)
+    """
+    catalogues = evolve(forest, parameters, substeps=substeps)
+    ordered = [catalogues[k] for k in OUTPUT_SNAPSHOTS]
+    return Run(mass_functions(forest, ordered, scatter), catalogues)

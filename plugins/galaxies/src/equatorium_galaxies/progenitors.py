@@ -43,7 +43,7 @@ def smooth_accretion_integral(u: FloatArray) -> FloatArray:
     Examples
     --------
     >>> np.round(smooth_accretion_integral(np.array([0.01, 1.0])), 4)
-    array([0.0928, 1.4543])
+    array([0.0928, 1.6734])
     """
     log_u, table = _integral_table()
     return np.asarray(np.interp(np.log(np.clip(u, 1e-6, 1e4)), log_u, table))

@@ -73,7 +73,7 @@ def molecular_fraction(
     --------
     >>> one = np.ones(1)
     >>> molecular_fraction(5e9 * one, 5e10 * one, 5.0 * one, 1.7e4, 0.8).round(2)
-    array([0.6])
+    array([0.58])
     """
     scale_length = r50 / HALF_MASS
     area = 2.0 * np.pi * scale_length**2
