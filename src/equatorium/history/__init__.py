@@ -1,0 +1,1 @@
+"""History matching: rule out, in waves, what cannot have produced the data."""
