@@ -1,4 +1,4 @@
-"""The laws of the house, read off the imports: floors, lightness, no torch in the core, no pickle."""
+"""The laws of the house, read off the imports: floors, lightness, no torch, no pickle."""
 
 import ast
 import json
@@ -17,7 +17,11 @@ FLOORS = {
     "plugin": 1,
     "records": 1,
     "shelf": 2,
+    "discovery": 2,
+    "catalogue": 2,
     "registry": 2,
+    "leaves": 3,
+    "hdf5": 3,
     "storage": 3,
     "interfaces": 4,
     "simulate": 5,
@@ -26,9 +30,9 @@ FLOORS = {
     "inference": 8,
     "plots": 9,
     "citation": 9,
-    "study": 9,
-    "cli": 10,
-    "__init__": 10,
+    "study": 10,
+    "cli": 11,
+    "__init__": 11,
 }
 HEAVY = {"numpy", "scipy", "sklearn", "torch", "gpytorch", "h5py", "astropy", "matplotlib", "emcee"}
 FORBIDDEN_CALLS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -70,9 +74,10 @@ def test_a_file_imports_only_downwards(path):
     for name in own_modules(path):
         other = name.split(".")[1] if "." in name else "__init__"
         if name == "equatorium":
-            assert FLOORS[mine] == 10 or path.name == "__init__.py", f"{path} imports the top"
+            assert FLOORS[mine] == 11 or path.name == "__init__.py", f"{path} imports the top"
             continue
-        assert other == mine or FLOORS[other] < FLOORS[mine] or mine == "shelf", (
+        neighbours = FLOORS[other] == FLOORS[mine] and not (CORE / other).is_dir()
+        assert other == mine or FLOORS[other] < FLOORS[mine] or neighbours, (
             f"{path.relative_to(ROOT)} (floor {FLOORS[mine]}) imports {name} "
             f"(floor {FLOORS[other]})"
         )

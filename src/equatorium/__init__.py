@@ -35,7 +35,7 @@ _HOMES = {
         "register",
     ),
     "equatorium.storage": ("load", "save"),
-    "equatorium.interfaces.model": ("Model",),
+    "equatorium.interfaces.model": ("Model", "state_array"),
     "equatorium.interfaces.emulator": ("Emulator",),
     "equatorium.interfaces.classifier": ("Classifier",),
     "equatorium.interfaces.embedder": ("Embedder",),
@@ -46,14 +46,15 @@ _HOMES = {
     "equatorium.simulate.execute": ("run_design",),
     "equatorium.emulate.surrogate": ("Surrogate",),
     "equatorium.emulate.compose": ("Embedded",),
-    "equatorium.emulate.validate": ("Report", "holdout_report", "cross_validation_report"),
+    "equatorium.emulate.report": ("Report",),
+    "equatorium.emulate.validate": ("holdout_report", "cross_validation_report"),
     "equatorium.history.implausibility": ("Implausibility",),
     "equatorium.history.region": ("Region", "Wave"),
     "equatorium.inference.likelihood": ("GaussianLikelihood",),
     "equatorium.inference.posterior": ("Posterior",),
     "equatorium.inference.draws": ("Draws",),
     "equatorium.citation": ("cite",),
-    "equatorium.study": ("Study",),
+    "equatorium.study.study": ("Study",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("checks", "errors", "plots")

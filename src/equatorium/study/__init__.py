@@ -1,0 +1,1 @@
+"""The end-to-end study: design, runs, emulators, history matching, posterior, figures."""

@@ -1,0 +1,151 @@
+"""The whole line on a linear problem: right answers, resumption, invalidation, bad input."""
+
+import numpy as np
+import pytest
+
+import equatorium as eq
+from equatorium import errors
+from equatorium.study.steps import Steps
+
+QUICK = {"walkers": 32, "max_steps": 400, "until": {"rhat": 1.2, "ess": 50}}
+
+
+def make(simulator, observed, tmp_path, **options):
+    options = {"store": tmp_path / "study.h5", "seed": 1, "progress": False, **options}
+    return eq.Study(simulator, observed, **options)
+
+
+def match(study, waves=2, runs=40, **options):
+    return study.history_match(waves, runs=runs, particles=300, executor="serial", **options)
+
+
+def test_the_posterior_is_the_analytic_one(line, observed, tmp_path):
+    study = make(line(), observed, tmp_path)
+    region = match(study)
+    draws = study.sample("emcee", **(QUICK | {"max_steps": 1500}))
+    # Offset and slope of a straight line with known errors; log-scale hardly matters.
+    x = observed.coords["x"]
+    design = np.stack([x, np.ones(4)], axis=1)
+    covariance = np.linalg.inv(design.T @ design / 0.1**2)
+    sd = draws.std
+    assert sd[0] == pytest.approx(covariance[0, 0] ** 0.5, rel=0.2)
+    assert sd[1] == pytest.approx((covariance[1, 1] + (0.1 * 2 / 12**0.5) ** 2) ** 0.5, rel=0.2)
+    assert abs(draws.mean[0] - 0.3) < 0.4 * sd[0]
+    assert region.contains(np.array([[0.3, 1.2, 2.0]]))[0]
+    assert not region.contains(np.array([[-0.9, 2.8, 2.0]]))[0]
+    text = study.summary()
+    assert "wave" in text and "slope" in text and "Error budget" in text
+
+
+def test_a_finished_study_is_read_back(line, observed, tmp_path):
+    first = make(line(), observed, tmp_path)
+    match(first)
+    draws = first.sample("emcee", **QUICK)
+    simulator = line()
+    again = make(simulator, observed, tmp_path)
+    match(again)
+    np.testing.assert_array_equal(again.sample("emcee", **QUICK).samples, draws.samples)
+    assert simulator.calls == 0
+    theta = first.problem.space.sample(20, 3)
+    np.testing.assert_array_equal(first.stage.region.level(theta), again.stage.region.level(theta))
+
+
+def test_changed_options_recompute_what_depends_on_them(line, observed, tmp_path):
+    match(make(line(), observed, tmp_path))
+    before = Steps(tmp_path / "study.h5").current()
+    simulator = line()
+    study = make(simulator, observed, tmp_path)
+    match(study, probability=0.05)
+    after = Steps(tmp_path / "study.h5").current()
+    kept = {name for name in before if before[name] == after[name]}
+    assert kept == {"wave-1/design", "wave-1/runs"}
+    assert simulator.calls == 40  # the second wave's; the first wave's runs are kept
+    assert Steps(tmp_path / "study.h5").fetch("wave-1/region", before["wave-1/region"])
+
+
+def test_a_new_version_of_the_simulator_runs_again(line, observed, tmp_path):
+    match(make(line(), observed, tmp_path), waves=1)
+    simulator = line(version="2")
+    match(make(simulator, observed, tmp_path), waves=1)
+    assert simulator.calls == 40
+
+
+def test_an_interrupted_wave_repeats_no_finished_run(line, observed, tmp_path):
+    simulator = line()
+    honest = type(simulator).__call__
+
+    class Interrupted(type(simulator)):
+        def __call__(self, theta, *, rng):
+            if self.calls == 25:
+                raise KeyboardInterrupt
+            return honest(self, theta, rng=rng)
+
+    with pytest.raises(KeyboardInterrupt):
+        match(make(Interrupted(), observed, tmp_path), waves=1)
+    match(make(simulator, observed, tmp_path), waves=1)
+    assert simulator.calls == 40 - 25
+
+
+def test_failed_runs_are_kept_and_left_out(line, observed, tmp_path):
+    study = make(line(fails=5), observed, tmp_path)
+    match(study, waves=1)
+    runs = study.stage.runs[0]
+    assert (~runs.ok).sum() == 5 and runs.n == 40
+    assert "did not converge" in runs.status[0]
+    assert study.stage.waves[0].n_runs == 35
+
+
+def test_an_impossible_observation_stops_and_names_the_outputs(line, observed, tmp_path):
+    x = observed.coords["x"]
+    impossible = eq.Observation(
+        np.array([1.3, 1.3, 9.0, 1.3]), np.full(4, 0.05), coords={"x": x}, unit="dex"
+    )
+    study = make(line(), impossible, tmp_path)
+    with pytest.raises(errors.EmptyRegionError, match="discrepancy"):
+        match(study, waves=1, rule="maximum")
+    # Nothing already computed is lost.
+    assert "wave-1/emulator" in Steps(tmp_path / "study.h5").current()
+    # A larger discrepancy goes on, and is recorded.
+    study = make(line(), impossible, tmp_path, discrepancy=eq.Discrepancy(0.5, diagonal=True))
+    match(study, waves=1, rule="maximum", discrepancy_factor=6.0)
+    assert study.stage.waves[0].discrepancy.std == pytest.approx(3.0)
+
+
+def test_a_table_of_runs_is_enough(line, observed, tmp_path):
+    simulator = line()
+    runs = eq.run_design(
+        simulator,
+        simulator.space,
+        simulator.space.sample(60, 1),
+        executor="serial",
+        progress=False,
+    )
+    study = make(runs, observed, tmp_path)
+    assert study.emulate().report.passed
+    draws = study.sample("emcee", **QUICK)
+    assert abs(draws.mean[0] - 0.3) < 3 * draws.std[0]
+    with pytest.raises(errors.InputError, match="a table of runs serves one wave"):
+        study.history_match(2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"runs": 1}, "runs must be a whole number of at least 2"),
+        ({"particles": 10.5}, "particles must be a whole number"),
+        ({"probability": 0}, "between 0 and 1"),
+        ({"desing": "sobol"}, "Did you mean 'design'"),
+        ({"design": "sobl"}, "Did you mean 'sobol'"),
+        ({"rule": "max"}, "max"),
+        ({"discrepancy_factor": -1.0}, "must be positive"),
+    ],
+)
+def test_bad_waves_are_refused(line, observed, tmp_path, change, message):
+    with pytest.raises(errors.InputError, match=message):
+        make(line(), observed, tmp_path).history_match([change])
+
+
+def test_an_observation_outside_the_outputs_is_refused(line, tmp_path):
+    beyond = eq.Observation(np.ones(1), np.ones(1), coords={"x": np.array([1.5])}, unit="dex")
+    with pytest.raises(errors.InputError, match=r"1\.5"):
+        make(line(), beyond, tmp_path)
