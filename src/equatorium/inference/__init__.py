@@ -1,0 +1,1 @@
+"""Inference: likelihood, posterior, samplers, the evidence of convergence, calibration, draws."""

@@ -1,0 +1,243 @@
+"""What a sampler hands back: draws of the parameters, and whether they may be believed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from equatorium.checks import FloatArray, floats, read_only
+from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError, did_you_mean
+from equatorium.inference.convergence import Convergence, assess
+from equatorium.records.base import Record, entries
+from equatorium.records.space import Space
+
+
+@dataclass(frozen=True, eq=False)
+class Draws(Record):
+    """Draws from a posterior, after burn-in, in physical units.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The d parameters.
+    samples : array, shape (ensemble, step, walker, d)
+        Ensembles started in different places; walkers of one ensemble depend on each other.
+    log_prob : array, shape (ensemble, step, walker)
+        Log of prior times likelihood, a density in the physical parameters.
+    space : Space, optional
+        Units, labels and priors.
+    meta : mapping, optional
+        JSON values: sampler, settings, ``thin`` (steps between stored ones), ``until`` (criteria
+        of convergence), ``n_nan`` and so on.
+
+    Raises
+    ------
+    ShapeError, InputError
+        If the shapes do not fit each other or a sample is not finite.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal((4, 100, 8, 1))
+    >>> draws = Draws(("a",), x, -0.5 * x[..., 0] ** 2)
+    >>> draws.flat.shape
+    (3200, 1)
+    >>> bool(draws.rhat["a"] < 1.02)
+    True
+    """
+
+    names: tuple[str, ...]
+    samples: FloatArray
+    log_prob: FloatArray
+    space: Space | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        samples, log_prob = floats(self.samples, "samples"), floats(self.log_prob, "log_prob")
+        names = tuple(self.names)
+        if samples.ndim != 4 or samples.shape[-1] != len(names) or not samples.size:
+            raise ShapeError(
+                f"samples must have shape (ensemble, step, walker, {len(names)}) for "
+                f"{', '.join(names)}, but it is {samples.shape}."
+            )
+        if log_prob.shape != samples.shape[:-1]:
+            raise ShapeError(
+                f"log_prob must have shape {samples.shape[:-1]}, but it is {log_prob.shape}."
+            )
+        if not (np.isfinite(samples).all() and np.isfinite(log_prob).all()):
+            raise InputError("samples and log_prob must be finite: a draw has a density above 0.")
+        if self.space is not None and self.space.names != names:
+            raise InputError(
+                f"The space has parameters {', '.join(self.space.names)}, but the draws are of "
+                f"{', '.join(names)}."
+            )
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "samples", read_only(samples))
+        object.__setattr__(self, "log_prob", read_only(log_prob))
+        object.__setattr__(self, "meta", dict(self.meta))
+
+    # -- numbers ---------------------------------------------------------------------------
+
+    @property
+    def d(self) -> int:
+        """Number of parameters."""
+        return len(self.names)
+
+    @property
+    def flat(self) -> FloatArray:
+        """All draws, shape (s, d)."""
+        return self.samples.reshape(-1, self.d)
+
+    def __getitem__(self, name: str) -> FloatArray:
+        """Draws (s,) of one parameter."""
+        if name not in self.names:
+            raise UnknownNameError(
+                f"There are no draws of {name!r}, but of {', '.join(self.names)}."
+                f"{did_you_mean(name, self.names)}"
+            )
+        return np.asarray(self.flat[:, self.names.index(name)])
+
+    @property
+    def mean(self) -> FloatArray:
+        """Posterior means, shape (d,)."""
+        return np.asarray(self.flat.mean(axis=0))
+
+    @property
+    def std(self) -> FloatArray:
+        """Posterior standard deviations, shape (d,)."""
+        return np.asarray(self.flat.std(axis=0))
+
+    def quantile(self, q: Any) -> FloatArray:
+        """Quantiles of each parameter: (d,) for a number q, (len(q), d) for several."""
+        return np.asarray(np.quantile(self.flat, q, axis=0))
+
+    @cached_property
+    def shrinkage(self) -> FloatArray:
+        """Posterior sd over prior sd (d,), in the scaled coordinate; needs `space`."""
+        if self.space is None:
+            raise InputError("These draws know no prior; give Draws(..., space=...).")
+        grid = (np.arange(1000) + 0.5) / 1000
+        prior = self.space.to_unit(self.space.from_cube(np.tile(grid[:, None], (1, self.d))))
+        return np.asarray(self.space.to_unit(self.flat).std(axis=0) / prior.std(axis=0))
+
+    def thinned(self, n: int) -> FloatArray:
+        """Choose `n` of the draws at random (n, d), the same ones each time; all if fewer."""
+        chosen = np.random.default_rng(0).permutation(len(self.flat))[:n]
+        return np.asarray(self.flat[np.sort(chosen)])
+
+    # -- may they be believed --------------------------------------------------------------
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """The evidence: nested R-hat, effective sample sizes, autocorrelation times."""
+        return assess(
+            self.samples, self.names, thin=self.meta.get("thin", 1), until=self.meta.get("until")
+        )
+
+    @property
+    def converged(self) -> bool:
+        """Whether all criteria of convergence are met."""
+        return self.convergence.converged
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the draws are not converged; empty if they are."""
+        return self.convergence.reasons
+
+    @property
+    def rhat(self) -> dict[str, float]:
+        """Nested R-hat by parameter."""
+        return dict(zip(self.names, self.convergence.rhat.tolist(), strict=True))
+
+    @property
+    def ess(self) -> dict[str, float]:
+        """Effective sample size by parameter, the smaller of bulk and tail."""
+        both = np.minimum(self.convergence.ess_bulk, self.convergence.ess_tail)
+        return dict(zip(self.names, both.tolist(), strict=True))
+
+    def summary(self) -> str:
+        """Table of the parameters, and the verdict on convergence, as text."""
+        c = self.convergence
+        low, median, high = self.quantile([0.05, 0.5, 0.95])
+        columns: dict[str, list[str]] = {"": list(self.names)}
+        numbers = {"mean": self.mean, "sd": self.std, "5 %": low, "50 %": median, "95 %": high}
+        columns |= {k: [f"{v:.4g}" for v in values] for k, values in numbers.items()}
+        if self.space is not None:
+            columns["sd/prior"] = [f"{v:.2f}" for v in self.shrinkage]
+        columns["ess_bulk"] = [f"{v:.0f}" for v in c.ess_bulk]
+        columns["ess_tail"] = [f"{v:.0f}" for v in c.ess_tail]
+        columns["rhat"] = [f"{v:.3f}" for v in c.rhat]
+        cells = [[head, *values] for head, values in columns.items()]
+        widths = [max(map(len, column)) for column in cells]
+        cells[0] = [cell.ljust(widths[0]) for cell in cells[0]]
+        padded = [[c.rjust(w) for c in col] for col, w in zip(cells, widths, strict=True)]
+        rows = zip(*padded, strict=True)
+        ensembles, steps, walkers, _ = self.samples.shape
+        title = f"{ensembles} ensembles x {steps} stored steps x {walkers} walkers after burn-in"
+        verdict = (
+            ["Converged."] if c.converged else ["NOT CONVERGED:", *(f"- {r}" for r in c.reasons)]
+        )
+        if n_nan := self.meta.get("n_nan"):
+            first = dict(zip(self.names, self.meta.get("first_nan", ()), strict=False))
+            verdict.append(f"{n_nan} NaN likelihoods counted as impossible, the first at {first}.")
+        if why := self.meta.get("override"):
+            verdict.append(f"The emulator did not pass its validation and was accepted: {why}")
+        if not self.meta.get("emulator_covariance", True):
+            verdict.append("The emulator's own uncertainty was left out of the likelihood.")
+        return "\n".join([title, *("  ".join(row) for row in rows), *verdict])
+
+    # -- elsewhere -------------------------------------------------------------------------
+
+    def to_arviz(self) -> Any:
+        """ArviZ DataTree: groups ``posterior`` and ``sample_stats`` (``lp``).
+
+        A chain is one walker; walkers of ensemble k are chains k w to (k + 1) w - 1.
+        """
+        from arviz_base import from_dict
+
+        def chains(x: FloatArray) -> FloatArray:
+            return np.swapaxes(x, 1, 2).reshape(-1, x.shape[1])
+
+        ensembles, _, walkers, _ = self.samples.shape
+        attributes = {"ensembles": ensembles, "walkers": walkers, "converged": int(self.converged)}
+        posterior = {n: chains(self.samples[..., i]) for i, n in enumerate(self.names)}
+        return from_dict(
+            {"posterior": posterior, "sample_stats": {"lp": chains(self.log_prob)}},
+            attrs={"posterior": {"inference_library": "equatorium", **attributes}},
+        )
+
+    def to_table(self) -> Any:
+        """Astropy Table, one row a draw: the parameters (with units) and ``log_prob``."""
+        from astropy.table import Table
+
+        table = Table(dict(zip(self.names, self.flat.T, strict=True)), meta=dict(self.meta))
+        table["log_prob"] = self.log_prob.ravel()
+        if self.space is not None:
+            for parameter in self.space.parameters:
+                if parameter.unit:
+                    table[parameter.name].unit = parameter.unit
+        return table
+
+    def get_state(self) -> dict[str, Any]:
+        """Give all fields and the evidence, so that a file says itself whether it converged."""
+        return {
+            "names": list(self.names),
+            "samples": self.samples,
+            "log_prob": self.log_prob,
+            "space": self.space,
+            "meta": dict(self.meta),
+            "convergence": self.convergence.get_state(),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild, with all checks of construction; the evidence is kept, not computed anew."""
+        names = ("names", "samples", "log_prob", "space", "meta", "convergence")
+        *fields, evidence = entries(state, *names, of="Draws")
+        try:
+            made = cls(*fields)
+        except InputError as error:
+            raise StateError(f"The state of Draws is not valid: {error}") from error
+        made.__dict__["convergence"] = Convergence.from_state(evidence)
+        return made
