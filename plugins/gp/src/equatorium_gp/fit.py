@@ -98,21 +98,26 @@ class Objective:
         delta = self.write(point)
         self.kernel.zero_grad(set_to_none=True)
         problem = self.problem
-        R = self.kernel(problem.X, problem.X).to_dense()
+        K = self.kernel(problem.X, problem.X).to_dense()
         with torch.no_grad():
+            unit = K.diagonal().mean()
+            R = K / unit
             if not bool(torch.isfinite(R).all()):
                 raise InputError(
                     f"The kernel gave values that are not finite at the parameters {point}. "
                     "Check its parameters and which inputs it is applied to."
                 )
             diagonal = delta * torch.eye(len(R), dtype=R.dtype, device=R.device)
-            spectrum = self.contrasts.decompose(R.detach() + diagonal)
+            spectrum = self.contrasts.decompose(R + diagonal)
             Z = spectrum.contrasts(problem.Y)
             found = profile(spectrum.values, Z, problem.noise)
             weights = kernel_gradient(spectrum, Z, found)
+            # R = K / mean(diag K): what a larger diagonal takes from all of R.
+            taken = (weights * R).sum() / (unit * len(R))
+            upstream = weights / unit - taken * torch.eye(len(R), dtype=R.dtype, device=R.device)
         value = float(found.log_likelihood.sum())
-        if R.requires_grad:
-            R.backward(weights)
+        if K.requires_grad:
+            K.backward(upstream)
         for _, module, prior, closure, _ in self.registered:
             density = prior.log_prob(closure(module)).sum()
             density.backward()

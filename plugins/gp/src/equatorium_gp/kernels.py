@@ -148,6 +148,8 @@ class _Parser:
             if not word.isdigit() or int(word) >= self.d:
                 problem = f"{word!r} is not a column of the {self.d} inputs, 0 to {self.d - 1}"
                 raise self.error(problem, place)
+            if int(word) in found:
+                raise self.error(f"column {word} is named twice", place)
             found.append(int(word))
             self.next += 1
             if self.take("]"):

@@ -34,13 +34,13 @@ def factorise(noise: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     >>> a.round(6).tolist(), b.round(6).tolist(), round(misfit, 6)
     ([0.5, 1.0, 1.5], [2.0, 4.0], 0.0)
     """
-    noisy = noise.any(axis=0)
-    a, b = np.ones(len(noise)), noise.mean(axis=0)
+    noisy, runs = noise.any(axis=0), noise.any(axis=1)
+    a, b = np.ones(len(noise)), noise[runs].mean(axis=0)
     for _ in range(100):
         before = a
         a = (noise[:, noisy] / b[noisy]).mean(axis=1)
         a = np.maximum(a / a.mean(), FLOOR)
-        b = (noise / a[:, None]).mean(axis=0)
+        b = (noise / a[:, None])[runs].mean(axis=0)
         if np.allclose(a, before, rtol=1e-10, atol=0.0):
             break
     level = a.mean()

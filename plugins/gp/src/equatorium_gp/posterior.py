@@ -8,11 +8,13 @@ says of it. What remains has the covariance ``t = k - R C h`` with the runs, so
                                           gamma_j = C' (y_j - R alpha_j),
     var_j / s_j^2 = k(x, x) + nugget - h' C' (k + t) + lam_j |h|^2 - |(Lambda + lam_j)^-1/2 V' t|^2,
 
-the trend's uncertainty included (universal kriging). The variance is a difference of sums of
-squares in an orthogonal basis and so as safe as with a Cholesky factor; K^-1 is never formed.
+the trend's uncertainty included (universal kriging). All of it comes from one matrix product,
+``[k, h]`` times ``[[V, alpha, 2 C], [-C' R V, gamma, -C' R C]]``. The variance is a difference of
+sums of squares in an orthogonal basis, as safe as with a Cholesky factor; K^-1 is never formed.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from equatorium.checks import FloatArray
 from .fit import Problem
 from .kernels import Kernel
 from .likelihood import log_likelihood
-from .spectral import Contrasts, Spectrum, Tensor, array, tensor
+from .spectral import Contrasts, Spectrum, Tensor, array, native, tensor
 
 CHUNK = 4_000_000  # entries of the largest matrix at once, 32 MB
 
@@ -46,9 +48,18 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class Decomposed:
-    """The kernel matrix of the runs and its spectrum, before scales and noise are known."""
+    """The kernel matrix of the runs and its spectrum, before scales and noise are known.
+
+    Attributes
+    ----------
+    R : (n, n) tensor
+        The kernel in units of its mean variance at the runs, plus the nugget delta.
+    unit : float
+        That mean variance.
+    """
 
     R: Tensor
+    unit: float
     contrasts: Contrasts
     spectrum: Spectrum
     Z: FloatArray
@@ -58,10 +69,11 @@ class Decomposed:
         """Evaluate and decompose the kernel with the nugget delta."""
         contrasts = problem.contrasts()
         with torch.no_grad():
-            R = kernel(problem.X, problem.X).to_dense().detach()
-            R = R + delta * torch.eye(len(R), dtype=R.dtype, device=R.device)
+            K = kernel(problem.X, problem.X).to_dense()
+            unit = float(K.diagonal().mean())
+            R = K / unit + delta * torch.eye(len(K), dtype=K.dtype, device=K.device)
             spectrum = contrasts.decompose(R)
-            return cls(R, contrasts, spectrum, spectrum.contrasts(problem.Y))
+            return cls(R, unit, contrasts, spectrum, spectrum.contrasts(problem.Y))
 
 
 class Posterior:
@@ -85,20 +97,23 @@ class Posterior:
         self.jacobian = decomposed.contrasts.jacobian
         self.transform = decomposed.contrasts.transform
         self.weight = 1.0 / np.maximum(self.spectrum.values[:, None] + learned.ratio, 1e-300)
-        device = str(problem.X.device)
+        device, V, R = str(problem.X.device), self.spectrum.vectors, decomposed.R
         C = decomposed.contrasts.gls
-        self._C, self._RC = C, decomposed.R @ C
-        self._weight = tensor(self.weight, device)
-        self._alpha = self.spectrum.vectors @ tensor(self.weight * self.Z, device)
-        self._gamma = C.T @ (problem.Y - decomposed.R @ self._alpha)
+        alpha = V @ tensor(self.weight * self.Z, device)
+        gamma = C.T @ (problem.Y - R @ alpha)
+        CR = C.T @ R
+        self._alpha, self._gamma = array(alpha), array(gamma)
+        self._weight = native(tensor(self.weight, device))
+        self.unit = decomposed.unit
+        self._of_k = native(torch.cat([V, alpha, 2.0 * C], dim=1).contiguous() / self.unit)
+        self._of_h = native(torch.cat([-CR @ V, gamma, -CR @ C], dim=1).contiguous())
+        with torch.no_grad():
+            one = float(kernel(problem.X[:1], diag=True)) / self.unit
+        self._variance = one if kernel.is_stationary else None
 
     def coefficients(self) -> FloatArray:
         """Trend coefficients (t, p) of the named terms, by generalised least squares."""
-        return np.asarray(self.transform @ array(self._gamma))
-
-    def trend(self, H: FloatArray) -> Tensor:
-        """Values of the orthonormal trend terms, given those of the terms as they are named."""
-        return tensor(H @ self.transform, str(self.problem.X.device))
+        return np.asarray(self.transform @ self._gamma)
 
     def predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (m, p) at scaled inputs X (m, d) with trend terms H (m, t).
@@ -114,20 +129,22 @@ class Posterior:
         return np.concatenate(means), np.concatenate(variances)
 
     def _predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
-        learned = self.learned
+        learned, N, p = self.learned, *self.weight.shape
+        device = str(self.problem.X.device)
         with torch.no_grad():
-            x, h = tensor(X, str(self.problem.X.device)), self.trend(H)
-            k = self.kernel(x, self.problem.X).to_dense()
-            own = self.kernel(x, diag=True)
-            mean = k @ self._alpha + h @ self._gamma
-            t = torch.addmm(k, h, self._RC.T, alpha=-1.0)
-            prior = own - (h * ((k + t) @ self._C)).sum(dim=1)
-            known = (t @ self.spectrum.vectors).square_() @ self._weight
-        size = array(h.square().sum(dim=1))[:, None]
+            x, h = tensor(X, device), H @ self.transform
+            both = native(self.kernel(x, self.problem.X).to_dense()) @ self._of_k
+            both += native(tensor(h, device)) @ self._of_h
+            known = array(both[:, :N] ** 2 @ self._weight)
+            own: Any = self._variance
+            if own is None:
+                own = array(self.kernel(x, diag=True))[:, None] / self.unit
+        mean, trend = array(both[:, N : N + p]), array(both[:, N + p :])
+        free = own - (h * trend).sum(axis=1, keepdims=True) - known
+        free += learned.ratio * (h**2).sum(axis=1, keepdims=True)
         nugget = learned.ratio if self.problem.noise is None else learned.delta
-        free = array(prior)[:, None] - array(known) + learned.ratio * size
         # Rounding cannot take away the nugget, which every new run has afresh.
-        return array(mean), learned.scale * (np.maximum(free, 0.0) + nugget)
+        return mean, learned.scale * (np.maximum(free, 0.0) + nugget)
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (n, p) of every run from all others, trend and all, in closed form.
@@ -139,8 +156,9 @@ class Posterior:
         made enormous.
         """
         learned = self.learned
-        P = np.maximum(array(self.spectrum.vectors.square() @ self._weight), 1e-12)
-        mean = array(self.problem.Y) - array(self._alpha) / P
+        V = native(self.spectrum.vectors)
+        P = np.maximum(array(V**2 @ self._weight), 1e-12)
+        mean = array(self.problem.Y) - self._alpha / P
         free = 1.0 / P
         if self.problem.noise is not None:
             free = free - self.problem.a[:, None] * learned.ratio

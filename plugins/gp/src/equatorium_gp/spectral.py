@@ -2,8 +2,9 @@
 
 With covariance ``s_j^2 (R + lam_j D)`` for output j, ``D = diag(a)``, and a polynomial trend
 ``H beta`` under a flat prior, all that the data say about R, s_j and lam_j is in the contrasts
-``Q' D^-1/2 y``, where Q is an orthonormal basis of what the whitened trend ``D^-1/2 H`` leaves (restricted maximum
-likelihood; Patterson & Thompson 1971, doi:10.1093/biomet/58.3.545). With the one decomposition
+``Q' D^-1/2 y``, where Q is an orthonormal basis of what the whitened trend ``D^-1/2 H`` leaves
+(restricted maximum likelihood; Patterson & Thompson 1971, doi:10.1093/biomet/58.3.545). With the
+one decomposition
 
     Q' D^-1/2 R D^-1/2 Q = U diag(Lambda) U',        V = D^-1/2 Q U,
 
@@ -27,9 +28,16 @@ def tensor(array: Any, device: str) -> Tensor:
     return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float64).to(device)
 
 
-def array(values: Tensor) -> FloatArray:
+def native(values: Tensor) -> Any:
+    """Show a tensor of the CPU as a numpy array, whose BLAS is the faster one there."""
+    return values.detach().numpy() if values.device.type == "cpu" else values.detach()
+
+
+def array(values: Any) -> FloatArray:
     """Bring a tensor back as a numpy array."""
-    return np.asarray(values.detach().cpu().numpy(), dtype=np.float64)
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values, dtype=np.float64)
 
 
 def symmetric_eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -132,10 +132,10 @@ class TrendGP(Emulator):
         self.low_, width = X.min(axis=0), np.ptp(X, axis=0)
         self.width_ = np.where(width > 0, width, 1.0)
         self.center_, spread = Y.mean(axis=0), Y.std(axis=0)
-        size = np.maximum(np.abs(Y).max(axis=0), 1e-150)
+        size = np.abs(Y).max(axis=0)
         varies = spread > 1e-12 * size
         # A constant output keeps a variance that is tiny beside its value, but positive.
-        self.spread_ = np.where(varies, spread, size)
+        self.spread_ = np.where(varies, spread, np.where(size > 0, size, 1.0))
         self.X_, self.Y_ = X, Y
         scaled = (X - self.low_) / self.width_
         active = active_inputs(scaled, self._scaled_outputs(), self.active)

@@ -1,0 +1,85 @@
+"""The optimiser finds what made the data, from a subset too, and minds the user's priors."""
+
+import gpytorch
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from equatorium.errors import InputError
+from equatorium_gp import kernels
+from equatorium_gp.fit import Objective, Problem, learn, maximise
+from equatorium_gp.trend import Basis, terms
+
+
+def draws(n, p, nugget, lengths=(0.3, 2.0), seed=0, noise=None):
+    """Draws of a known Gaussian process with a constant trend."""
+    rng = np.random.default_rng(seed)
+    X = rng.random((n, 2))
+    kernel = kernels.build("matern52", 2)
+    kernels.coordinates(kernel)[0].set(np.log(lengths))
+    K = kernel(torch.from_numpy(X), torch.from_numpy(X)).to_dense().detach().numpy()
+    K += nugget * np.eye(n)
+    Y = np.linalg.cholesky(K) @ rng.normal(size=(n, p))
+    if noise is not None:
+        Y += np.sqrt(noise) * rng.normal(size=(n, p))
+    H = Basis(terms("constant", range(2)))(X)
+    return Problem(torch.from_numpy(X), torch.from_numpy(Y), H, np.ones(n), noise)
+
+
+def lengths_of(kernel):
+    return kernel.lengthscale.detach().numpy()[0]
+
+
+def test_finds_the_length_scales():
+    kernel = kernels.build("matern52", 2)
+    learn(kernel, draws(150, 20, 0.01), 400, 8, np.random.default_rng(0))
+    assert_allclose(lengths_of(kernel), [0.3, 2.0], rtol=0.15)
+
+
+def test_finds_the_nugget_beside_declared_noise():
+    kernel, noise = kernels.build("matern52", 2), np.full(20, 0.04)
+    delta = learn(kernel, draws(150, 20, 0.01, noise=noise), 400, 8, np.random.default_rng(0))
+    assert_allclose(delta, 0.01, rtol=0.3)
+
+
+def test_subset_then_all_ends_where_all_does():
+    problem = draws(150, 10, 0.01)
+    whole, warm = kernels.build("matern52", 2), kernels.build("matern52", 2)
+    learn(whole, problem, 400, 0, np.random.default_rng(0))
+    learn(warm, problem, 60, 15, np.random.default_rng(0))
+    assert_allclose(np.log(lengths_of(warm)), np.log(lengths_of(whole)), atol=0.02)
+
+
+def test_gradient_is_small_at_the_end():
+    problem, kernel = draws(80, 5, 0.01), kernels.build("scale(matern52) + linear", 2)
+    maximise(kernel, problem, 0.0, 200)
+    objective = Objective(kernel, problem)
+    gradient = objective(objective.read(0.0))[1]
+    assert np.abs(gradient).max() < 1e-4
+
+
+def test_registered_priors_are_honoured():
+    """A prior of a live kernel that is all but certain must win over the likelihood."""
+    problem = draws(60, 3, 0.01)
+    certain = gpytorch.priors.NormalPrior(torch.tensor(0.9), torch.tensor(1e-4))
+    kernel = gpytorch.kernels.MaternKernel(2.5, ard_num_dims=2, lengthscale_prior=certain).double()
+    maximise(kernel, problem, 0.0, 200)
+    assert_allclose(lengths_of(kernel), 0.9, atol=1e-3)
+
+
+def test_bounds_of_a_constraint_are_kept():
+    problem = draws(60, 3, 0.01)
+    narrow = gpytorch.constraints.Interval(1.0, 1.5)
+    kernel = gpytorch.kernels.RBFKernel(ard_num_dims=2, lengthscale_constraint=narrow).double()
+    maximise(kernel, problem, 0.0, 60)
+    assert (lengths_of(kernel) >= 1.0).all() and (lengths_of(kernel) <= 1.5).all()
+
+
+def test_a_kernel_that_gives_nan_is_named():
+    class Broken(gpytorch.kernels.RBFKernel):
+        def forward(self, x1, x2, **how):
+            return super().forward(x1, x2, **how) * float("nan")
+
+    with pytest.raises(InputError, match="not finite"):
+        maximise(Broken().double(), draws(20, 1, 0.01), 0.0, 10)
