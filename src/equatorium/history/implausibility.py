@@ -31,7 +31,7 @@ from equatorium.records.observation import Observation
 
 __all__ = ["Implausibility", "nth_maximum"]
 
-_CHUNK = 2048  # most points predicted at once, to bound memory
+_CHUNK = 512  # points predicted at once: their covariances still fit into the cache
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ Level = Callable[[FloatArray, float], FloatArray]
 need not be the right one, as long as it is above t."""
 
 _SIZE = 1000  # fewest points that carry a ladder
-_PLENTY = 0.02  # of the cube: found by chance
+_PLENTY = 0.005  # of the cube: found by chance at no more cost than by a ladder
 _KEEP = 0.25
 _ACCEPT = 0.25  # share of accepted moves that the step length is tuned to
 _HOP = 0.05
