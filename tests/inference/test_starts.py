@@ -101,6 +101,16 @@ def test_the_same_seed_chooses_the_same():
     assert np.array_equal(choose()[1], choose()[1])
 
 
+def test_the_most_probable_points_of_each_slab_are_taken():
+    class Peak:
+        def log_likelihood(self, theta):
+            return -0.5 * np.sum(((theta - 0.5) / 0.01) ** 2, axis=1)
+
+    view, points = choose(Peak(), SPACE.sample(400, 1))
+    taken = view.log_prob(points.reshape(-1, 2))
+    assert np.median(taken) > np.median(view.log_prob(view.from_theta(SPACE.sample(400, 2)))) / 2
+
+
 def test_one_parameter():
     _, points = choose(space=Space([Parameter("a", 0, 1)]))
     assert points.shape == (4, 16, 1)

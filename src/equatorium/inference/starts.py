@@ -9,6 +9,7 @@ from equatorium.errors import InputError
 from equatorium.inference.posterior import Posterior, View
 
 _BATCHES = 50  # of prior draws, before giving up
+_CHOICE = 8  # candidates for each starting point
 
 
 def starting_points(
@@ -24,6 +25,8 @@ def starting_points(
     All candidates are sorted along their longest axis and cut into one slab per ensemble: the
     ensembles start apart where they have the farthest to travel, so that a small nested R-hat
     shows that they have met. (Random quarters of the same cloud would agree from the first step.)
+    Of each slab the most likely points are taken: walkers far out in a tail, which is where a
+    draw from the prior usually lies, need thousands of steps to come in.
 
     Parameters
     ----------
@@ -46,27 +49,28 @@ def starting_points(
         If there are too few points of finite log-probability, or they do not span the space.
     """
     need = ensembles * walkers
-    points, log_prob = np.empty((0, view.d)), np.empty(0)
-    tried = 0
+    theta, score, tried = np.empty((0, view.d)), np.empty(0), 0
     if starts is not None:
-        theta = np.unique(matrix(starts, "starts", columns=view.d), axis=0)
-        theta = theta[rng.permutation(len(theta))[: 8 * need]]
-        theta = theta[posterior.space.contains(theta)]
-        points, log_prob = _finite(view, theta)
-        tried = len(theta)
-    batches = 0
-    while len(points) < need and batches < _BATCHES:
-        theta = posterior.space.sample(need, rng)
-        more, values = _finite(view, theta)
-        points, log_prob = np.concatenate([points, more]), np.concatenate([log_prob, values])
+        given = np.unique(matrix(starts, "starts", columns=view.d), axis=0)
+        given = given[rng.permutation(len(given))[: _CHOICE * need]]
+        theta, score = _possible(posterior, given)
+        tried = len(given)
+    for batch in range(_BATCHES):
+        if len(theta) >= need and (starts is not None or batch >= _CHOICE):
+            break
+        more, values = _possible(posterior, posterior.space.sample(need, rng))
+        theta, score = np.concatenate([theta, more]), np.concatenate([score, values])
         tried += need
-        batches += 1
-    if len(points) < need:
-        raise InputError(_too_few(posterior, len(points), need, tried))
-    _, axes = np.linalg.eigh(np.atleast_2d(np.cov(points, rowvar=False)))
-    slabs = np.array_split(np.argsort(points @ axes[:, -1], kind="stable"), ensembles)
-    chosen = np.stack([rng.choice(slab, walkers, replace=False) for slab in slabs])
-    for k, own in enumerate(points[chosen]):
+    if len(theta) < need:
+        raise InputError(_too_few(posterior, len(theta), need, tried))
+    x = view.from_theta(theta)
+    _, axes = np.linalg.eigh(np.atleast_2d(np.cov(x, rowvar=False)))
+    slabs = np.array_split(np.argsort(x @ axes[:, -1], kind="stable"), ensembles)
+    # Shuffled first, so that among equally likely points chance decides.
+    slabs = [rng.permutation(slab) for slab in slabs]
+    best = [slab[np.argsort(-score[slab], kind="stable")[:walkers]] for slab in slabs]
+    chosen = x[np.stack(best)]
+    for k, own in enumerate(chosen):
         # Proposals are differences of walkers: what these do not span is never explored.
         spread = own - own.mean(axis=0)
         width = np.abs(spread).max(axis=0)
@@ -75,15 +79,15 @@ def starting_points(
                 f"The {walkers} starting points of ensemble {k} lie in a plane and do not span the "
                 f"{view.d} parameters. Give starts that differ in every parameter."
             )
-    return points[chosen], log_prob[chosen]
+    log_prob = view.log_prob(chosen.reshape(-1, view.d))
+    return chosen, log_prob.reshape(ensembles, walkers)
 
 
-def _finite(view: View, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-    x = view.from_theta(theta) if len(theta) else np.empty((0, view.d))
-    x = x[np.isfinite(x).all(axis=1)]
-    log_prob = view.log_prob(x) if len(x) else np.empty(0)
-    good = np.isfinite(log_prob)
-    return x[good], log_prob[good]
+def _possible(posterior: Posterior, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Points of finite likelihood, with it: how good a point is must not depend on the view."""
+    score = posterior.log_likelihood(theta)
+    good = np.isfinite(score)
+    return theta[good], score[good]
 
 
 def _too_few(posterior: Posterior, found: int, need: int, tried: int) -> str:
