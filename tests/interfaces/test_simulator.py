@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import pickle
 import sys
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -181,3 +183,16 @@ def test_a_wrapped_function_goes_to_spawned_workers(tmp_path, monkeypatch):
 def test_an_abstract_simulator_cannot_be_made():
     with pytest.raises(TypeError, match="__call__"):
         Simulator()
+
+
+def test_observations_come_along_by_name():
+    class Bringing(Simulator):
+        name = "bringing"
+        observations = MappingProxyType({"counts": "collections:Counter"})
+
+        def __call__(self, theta, *, rng):
+            return theta
+
+    assert Bringing().observed("counts") == Counter()
+    with pytest.raises(errors.UnknownNameError, match="Did you mean 'counts'"):
+        Bringing().observed("count")

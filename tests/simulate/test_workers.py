@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equatorium.interfaces.simulator import wrap
+from equatorium.interfaces.wrapped import wrap
 from equatorium.records.outputs import Outputs
 from equatorium.records.space import Parameter, Space
 from equatorium.simulate.execute import run_design
@@ -101,7 +101,7 @@ folder = Path(sys.argv[1])
 sys.path.insert(0, str(folder))
 import numpy as np
 import simulators_of_test
-from equatorium.interfaces.simulator import wrap
+from equatorium.interfaces.wrapped import wrap
 from equatorium.records.outputs import Outputs
 from equatorium.records.space import Parameter, Space
 from equatorium.simulate.execute import run_design
@@ -169,7 +169,7 @@ def test_kill_nine_and_ctrl_c_lose_the_runs_in_flight_only(module, tmp_path):
 
 MAIN = """
 import numpy as np
-from equatorium.interfaces.simulator import wrap
+from equatorium.interfaces.wrapped import wrap
 from equatorium.records.outputs import Outputs
 from equatorium.records.space import Parameter, Space
 from equatorium.simulate.execute import run_design

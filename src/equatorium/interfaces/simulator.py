@@ -1,11 +1,10 @@
-"""What is expensive: a simulator's contract, and how any Python function becomes one."""
+"""What is expensive: a simulator's contract."""
 
-import functools
 import hashlib
-import inspect
+import importlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -13,8 +12,14 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, floats, generator
-from equatorium.errors import EquatoriumError, InputError, SimulatorError, did_you_mean
+from equatorium.errors import (
+    EquatoriumError,
+    SimulatorError,
+    UnknownNameError,
+    did_you_mean,
+)
 from equatorium.records.covariance import Covariance
+from equatorium.records.observation import Observation
 from equatorium.records.outputs import Outputs
 from equatorium.records.space import Space
 
@@ -68,6 +73,8 @@ class Simulator(ABC):
         The variance that all runs share (one merger forest); not the runs' own noise.
     options : mapping
         The settings that change the results, as JSON values.
+    observations : mapping
+        Observed data that come along: name -> ``"package.module:function"`` that returns them.
     """
 
     name: str
@@ -76,6 +83,7 @@ class Simulator(ABC):
     outputs: Outputs
     covariance: Covariance | None = None
     options: Mapping[str, Any] = MappingProxyType({})
+    observations: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def __call__(self, theta: FloatArray, *, rng: Rng) -> Any:
@@ -123,6 +131,24 @@ class Simulator(ABC):
             )
         return run
 
+    def observed(self, name: str) -> Observation:
+        """Return one of the `observations` that come along with the simulator.
+
+        Raises
+        ------
+        UnknownNameError
+            If it brings none of that name.
+        """
+        if name not in self.observations:
+            raise UnknownNameError(
+                f"no observation {name!r} comes with {self.name}."
+                f"{did_you_mean(name, self.observations)} "
+                f"Known: {', '.join(self.observations) or 'none'}; Observation.read reads a file."
+            )
+        module, _, function = self.observations[name].partition(":")
+        found: Observation = getattr(importlib.import_module(module), function)()
+        return found
+
     def identity(self) -> str:
         """Return a short hash of all that decides a run's result, apart from theta and seed."""
         parts = {
@@ -139,136 +165,6 @@ class Simulator(ABC):
                 f"the options of {self.name} must be JSON values: {error}"
             ) from error
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class Wrapped(Simulator):
-    """A Python function as a simulator; made by `wrap`."""
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        space: Space,
-        outputs: Outputs,
-        *,
-        version: str | None = None,
-        name: str | None = None,
-        as_array: bool = False,
-        covariance: Covariance | None = None,
-    ) -> None:
-        self.function = function
-        self.space = space
-        self.outputs = outputs
-        inner = _innermost(function)
-        self.name = name or str(getattr(inner, "__name__", type(inner).__name__))
-        self.version = _source_version(function) if version is None else str(version)
-        self.as_array = as_array
-        self.covariance = covariance
-        self.options = {"function": _qualified(function), "as_array": as_array}
-        self._takes_rng = "rng" in inspect.signature(function).parameters
-        self._check_names()
-
-    def __call__(self, theta: FloatArray, *, rng: Rng) -> Any:
-        """Call the function, with an ``rng`` if it takes one."""
-        extra = {"rng": generator(rng)} if self._takes_rng else {}
-        if self.as_array:
-            return self.function(theta, **extra)
-        values = dict(zip(self.space.all_names, map(float, theta), strict=True))
-        return self.function(**values, **extra)
-
-    def _check_names(self) -> None:
-        """Find out now, not in a worker, that the function has no such parameter."""
-        signature = inspect.signature(self.function)
-        names = () if self.as_array else self.space.all_names
-        try:
-            extra = {"rng": None} if self._takes_rng else {}
-            if self.as_array:
-                signature.bind(None, **extra)
-            else:
-                signature.bind(**dict.fromkeys(names), **extra)
-        except TypeError as error:
-            known = [name for name in signature.parameters if name != "rng"]
-            odd = next((name for name in names if name not in known), "")
-            raise InputError(
-                f"{self.name}({', '.join(known)}) cannot be called with the space's parameters "
-                f"{', '.join(self.space.all_names)}: {error}.{did_you_mean(odd, known)} Rename "
-                f"them, or give as_array=True if it takes one array."
-            ) from error
-
-
-def wrap(
-    function: Callable[..., Any],
-    space: Space,
-    outputs: Outputs,
-    *,
-    version: str | None = None,
-    name: str | None = None,
-    as_array: bool = False,
-    covariance: Covariance | None = None,
-) -> Simulator:
-    """Make a simulator of a Python function.
-
-    Parameters
-    ----------
-    function : callable
-        Called as ``function(**{name: value})``, or with one array (D,) if ``as_array``; with
-        ``rng=Generator`` if it has such a parameter. To run in other processes it must be
-        importable: defined at the top of a module or script, no lambda.
-    space : Space
-    outputs : Outputs
-    version : str, optional
-        Raise it when the results change. By default a hash of the function's own source text, so
-        that editing it makes older runs stale; what it calls is not looked at.
-    name : str, optional
-        By default the function's.
-    as_array : bool
-    covariance : Covariance, optional
-        The variance that all runs share.
-
-    Raises
-    ------
-    InputError
-        If the function cannot be called with the parameters, or has no source and no version.
-    """
-    if not callable(function):
-        raise InputError(f"wrap needs a function, not {function!r}.")
-    return Wrapped(
-        function,
-        space,
-        outputs,
-        version=version,
-        name=name,
-        as_array=as_array,
-        covariance=covariance,
-    )
-
-
-def _innermost(function: Any) -> Any:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
-def _qualified(function: Any) -> str:
-    """Name a function, the same in the main process and in a spawned one."""
-    inner = _innermost(function)
-    inner = inner if hasattr(inner, "__qualname__") else type(inner)
-    module = "__main__" if inner.__module__ == "__mp_main__" else inner.__module__
-    bound = ""
-    while isinstance(function, functools.partial):
-        bound += f"{function.args!r}{sorted(function.keywords.items())!r}"
-        function = function.func
-    return f"{module}:{inner.__qualname__}{bound}"
-
-
-def _source_version(function: Any) -> str:
-    try:
-        text = inspect.getsource(_innermost(function))
-    except (OSError, TypeError) as error:
-        raise InputError(
-            f"the source of {_qualified(function)} cannot be read, so changes to it would go "
-            f"unnoticed: give wrap a version='1', and raise it when the results change."
-        ) from error
-    return "source-" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _shortened(names: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 Every table and key is listed in `SCHEMA`; anything else raises with a did-you-mean.
 """
 
-import importlib
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,28 +193,14 @@ def _observation(table: dict[str, Any], source: Any, folder: Path) -> Observatio
     if "path" in table:
         observation = Observation.read(folder / table["path"])
     else:
-        observation = named_observation(source, table["use"])
+        if isinstance(source, Runs):
+            raise ConfigurationError("a table of runs brings no observation: give 'path'")
+        observation = source.observed(table["use"])
     select = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in table.get("select", {}).items()
     }
     return observation.select(**select) if select else observation
-
-
-def named_observation(source: Any, name: str) -> Observation:
-    """Return one of the observations that a simulator brings along.
-
-    A simulator's ``observations`` maps names to string targets ``"package.module:function"``.
-    """
-    known = getattr(source, "observations", {})
-    if name not in known:
-        raise ConfigurationError(
-            f"no observation {name!r} comes with this simulator.{did_you_mean(name, known)} "
-            f"Known: {sorted(known) or 'none'}; give 'path' to read a file"
-        )
-    module, _, function = known[name].partition(":")
-    observation: Observation = getattr(importlib.import_module(module), function)()
-    return observation
 
 
 def _sampler(table: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -120,6 +120,7 @@ class Walk:
                 discrepancy,
                 held_out=held,
                 region=stage.region,
+                particles=stage.particles,
                 extra=problem.shared,
                 rule=plan.rule,
                 probability=plan.probability,
