@@ -14,10 +14,9 @@ import torch
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError
-
-from .kernels import Kernel, coordinates
-from .likelihood import kernel_gradient, profile
-from .spectral import Contrasts, Tensor, tensor
+from equatorium_gp.kernels import Kernel, coordinates
+from equatorium_gp.likelihood import kernel_gradient, profile
+from equatorium_gp.spectral import Contrasts, Tensor, tensor
 
 NUGGET_PRIOR = (np.log(1e-4), 3.0)  # mean and sd of log delta, the nugget beside declared noise
 NUGGET_BOUNDS = (np.log(1e-9), np.log(1e2))

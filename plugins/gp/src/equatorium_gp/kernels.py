@@ -76,6 +76,8 @@ class _Parser:
     def __init__(self, text: str, d: int, active: Sequence[int] | None) -> None:
         self.text, self.d, self.active = text, d, active
         self.tokens: list[tuple[str, int]] = []
+        if text.count("(") > 50:
+            raise self.error("there are more than 50 parentheses", text.index("("))
         place = 0
         while text[place:].strip():
             match = _TOKEN.match(text, place)

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray
-
-from .spectral import Spectrum, tensor
+from equatorium_gp.spectral import Spectrum, tensor
 
 LEAST_NUGGET = 1e-9  # of lam: what a noise-free simulator's nugget may fall to
 DECADES = 13  # that the search for lam_j covers: 1e-9 to 1e4, or s_j^2 from 1e4 down to 1e-9

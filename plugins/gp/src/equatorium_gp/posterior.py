@@ -20,11 +20,10 @@ import numpy as np
 import torch
 
 from equatorium.checks import FloatArray
-
-from .fit import Problem
-from .kernels import Kernel
-from .likelihood import log_likelihood
-from .spectral import Contrasts, Spectrum, Tensor, array, native, tensor
+from equatorium_gp.fit import Problem
+from equatorium_gp.kernels import Kernel
+from equatorium_gp.likelihood import log_likelihood
+from equatorium_gp.spectral import Contrasts, Spectrum, Tensor, array, native, tensor
 
 CHUNK = 4_000_000  # entries of the largest matrix at once, 32 MB
 

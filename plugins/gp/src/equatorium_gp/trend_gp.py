@@ -12,15 +12,15 @@ import torch
 from equatorium import Dense, Diagonal, Emulator, Gaussian
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, NotSavableError, StateError
-
-from . import kernels
-from .correlation import shrunk_correlation
-from .fit import Problem, learn, to_device
-from .likelihood import LEAST_NUGGET, profile
-from .noise import factorise
-from .posterior import Decomposed, Hyperparameters, Posterior
-from .spectral import tensor
-from .trend import Basis, active_inputs, terms
+from equatorium_gp import kernels
+from equatorium_gp.correlation import shrunk_correlation
+from equatorium_gp.fit import Problem, learn, to_device
+from equatorium_gp.likelihood import LEAST_NUGGET, profile
+from equatorium_gp.noise import factorise
+from equatorium_gp.posterior import Decomposed, Hyperparameters, Posterior
+from equatorium_gp.spectral import tensor
+from equatorium_gp.state import check_state
+from equatorium_gp.trend import Basis, active_inputs, terms
 
 RICH = "scale(matern52) + scale(rbf)"  # two scales of variation: needs runs to tell them apart
 PLAIN = "matern52"
@@ -216,7 +216,8 @@ class TrendGP(Emulator):
         self._posterior: Any = None
         super().set_state(state)
         if state:
-            _check_state(self)
+            check_state(self)
+            _check_device(self.device)
             kernel = self._build_kernel()
             start = 0
             for parameter in kernel.parameters():
@@ -320,48 +321,3 @@ def _check_device(device: str) -> None:
         raise InputError(
             f"device={device!r}, but torch finds no CUDA device here; use device='cpu'."
         )
-
-
-def _check_state(model: TrendGP) -> None:
-    """Check every array of a state before anything is computed with it.
-
-    Raises
-    ------
-    StateError
-        Naming the array, what was expected and what came.
-    """
-    n = len(getattr(model, "X_", ()))
-    d, p = model.n_features_in_, model.n_outputs_
-    shapes: dict[str, tuple[int | None, ...]] = {
-        "X_": (n, d), "Y_": (n, p), "low_": (d,), "width_": (d,), "center_": (p,), "spread_": (p,),
-        "active_": (None,), "run_noise_": (n,), "output_noise_": (None,), "ratio_": (p,),
-        "scale_": (p,), "kernel_parameters_": (None,), "output_correlation_": (p, p),
-        "log_likelihood_": (p,), "coefficients_": (None, p),
-    }  # fmt: skip
-    for name, shape in shapes.items():
-        value = getattr(model, name, None)
-        kind = "i" if name == "active_" else "f"
-        if (
-            not isinstance(value, np.ndarray)
-            or value.dtype.kind != kind
-            or len(value.shape) != len(shape)
-            or any(b not in (None, a) for a, b in zip(value.shape, shape, strict=True))
-            or not np.isfinite(value).all()
-        ):
-            raise StateError(
-                f"the state of TrendGP needs a finite array {name!r} of shape {shape}."
-            )
-    positive = ("width_", "spread_", "run_noise_", "scale_")
-    for name in positive:
-        if (getattr(model, name) <= 0).any():
-            raise StateError(f"{name!r} of the state of TrendGP must be positive.")
-    if model.output_noise_.size not in (0, p) or (model.output_noise_ < 0).any():
-        raise StateError("'output_noise_' of the state of TrendGP must hold p variances, or none.")
-    inside = (model.active_ >= 0) & (model.active_ < d)
-    texts = (model.kernel_, model.trend_)
-    if not inside.all() or not all(isinstance(text, str) for text in texts):
-        raise StateError("'active_', 'kernel_' or 'trend_' of the state of TrendGP is damaged.")
-    if not (
-        isinstance(model.delta_, float) and model.delta_ >= 0.0 and (model.ratio_ >= 0.0).all()
-    ):
-        raise StateError("'delta_' and 'ratio_' of the state of TrendGP must not be negative.")

@@ -1,0 +1,163 @@
+"""`trend-gp` beside scikit-learn's GaussianProcessRegressor: same data, same run, one thread.
+
+    python -m benchmarks.emulators [--quick] [--out results/emulators.json]
+
+The problems and metrics are those of ``benchmarks/problems.py`` of the project's shared folder:
+``../shared/benchmarks``, or ``benchmarks`` beside the folder that EQUATORIUM_DATA names. Times are
+CPU seconds of one thread. The peer has a constant times an anisotropic Matern-5/2 kernel and white
+noise, shared by all outputs (scikit-learn's own way with many outputs), one start, and is what its
+users would write; on P1_1000 only one evaluation of its likelihood with gradient is timed.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from threadpoolctl import threadpool_limits
+
+import equatorium as eq
+
+PROBLEMS = ("P1_200", "borehole_100", "otl_100", "piston_100")
+LARGE = "P1_1000"
+COLUMNS = ("cpu_s", "nrmse", "crps", "mse_std", "cov95", "mlpd")
+
+
+def problems() -> Any:
+    """Import the shared definition of the benchmark problems."""
+    root = Path(__file__).resolve().parents[1]
+    folders = [root.parent / "shared" / "benchmarks"]
+    if "EQUATORIUM_DATA" in os.environ:
+        folders.insert(0, Path(os.environ["EQUATORIUM_DATA"]).resolve().parent / "benchmarks")
+    for folder in folders:
+        if (folder / "problems.py").is_file():
+            spec = importlib.util.spec_from_file_location("problems", folder / "problems.py")
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    raise SystemExit(f"No problems.py in {' or '.join(map(str, folders))}; set EQUATORIUM_DATA.")
+
+
+def peer(d: int) -> GaussianProcessRegressor:
+    """Scikit-learn's Gaussian process with a length-scale per input."""
+    matern = Matern(np.ones(d), (1e-2, 1e3), nu=2.5)
+    kernel = ConstantKernel(1.0, (1e-3, 1e5)) * matern + WhiteKernel(1e-4, (1e-10, 1.0))
+    return GaussianProcessRegressor(kernel, normalize_y=True)
+
+
+def predictions(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation, (m, p)."""
+    mean, std = model.predict(X, return_std=True)
+    return mean.reshape(len(X), -1), std.reshape(len(X), -1)
+
+
+def row(shared: Any, data: dict[str, np.ndarray], model: Any) -> dict[str, float]:
+    """Fit, predict the test set, and score."""
+    start = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(data["X"], data["Y"])
+    seconds = time.process_time() - start
+    mean, std = predictions(model, data["Xt"])
+    scores = shared.metrics(data["Yt"], mean, std, data["Y"])
+    return {"cpu_s": seconds, **{name: scores[name] for name in COLUMNS[1:]}}
+
+
+def average(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Mean over designs."""
+    return {name: float(np.mean([r[name] for r in rows])) for name in COLUMNS}
+
+
+def peer_step(data: dict[str, np.ndarray]) -> float:
+    """CPU seconds of one likelihood with gradient of the peer."""
+    model = peer(data["X"].shape[1]).set_params(optimizer=None).fit(data["X"], data["Y"])
+    start = time.process_time()
+    model.log_marginal_likelihood(model.kernel_.theta, eval_gradient=True)
+    return time.process_time() - start
+
+
+def prediction_time(model: Any, X: np.ndarray, repeats: int = 30) -> float:
+    """Median CPU milliseconds of the full predictive covariance at the points X."""
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        model.predict_dist(X).cov()
+        times.append(time.process_time() - start)
+    return 1e3 * float(np.median(times))
+
+
+def run(seeds: int, large: bool) -> dict[str, Any]:
+    """All measurements."""
+    shared = problems()
+    results: dict[str, Any] = {}
+    for name in PROBLEMS:
+        sets = [shared.load(name, seed) for seed in range(seeds)]
+        d = sets[0]["X"].shape[1]
+        ours = average([row(shared, data, eq.emulator("trend-gp")) for data in sets])
+        theirs = average([row(shared, data, peer(d)) for data in sets])
+        results[name] = {"trend-gp": ours, "scikit-learn": theirs}
+        show(name, results[name])
+    if large:
+        data = shared.load(LARGE)
+        model = eq.emulator("trend-gp")
+        ours = row(shared, data, model)
+        results[LARGE] = {
+            "trend-gp": ours,
+            "peer_step_cpu_s": peer_step(data),
+            "predict_64_cpu_ms": prediction_time(model, data["Xt"][:64]),
+        }
+        show(LARGE, {"trend-gp": ours})
+        step, ms = results[LARGE]["peer_step_cpu_s"], results[LARGE]["predict_64_cpu_ms"]
+        print(f"  one likelihood with gradient of the peer takes {step:.2f} CPU s,")
+        print(f"  ours predicts 64 points with their full covariance in {ms:.1f} CPU ms")
+    return results
+
+
+def show(name: str, methods: dict[str, dict[str, float]]) -> None:
+    """Print one problem's table and the ratio of ours to theirs."""
+    if name == PROBLEMS[0]:
+        print(f"{'problem':14s}{'method':14s}" + "".join(f"{c:>10s}" for c in COLUMNS))
+    for method, scores in methods.items():
+        print(f"{name:14s}{method:14s}" + "".join(f"{scores[c]:10.4g}" for c in COLUMNS))
+    if len(methods) == 2:
+        ours, theirs = methods.values()
+        ratios = [ours[c] / theirs[c] for c in ("cpu_s", "nrmse", "crps")]
+        print(f"{'':14s}{'ratio':14s}" + "".join(f"{ratio:10.2f}" for ratio in ratios), flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one design each, no P1_1000")
+    parser.add_argument("--out", default="results/emulators.json")
+    options = parser.parse_args(arguments)
+    seeds = 1 if options.quick else 3
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        results = run(seeds, large=not options.quick)
+    record = {
+        "cores": os.cpu_count(),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "threads": 1,
+        "designs": seeds,
+        "results": results,
+    }
+    out = Path(options.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(record, indent=2) + "\n")
+    print(f"written to {out}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
