@@ -76,7 +76,9 @@ def agrees(draws, mean, covariance, factor=4.5):
 def test_linear_gaussian_posterior_in_closed_form(problem):
     rng = np.random.default_rng(0)
     wide = rng.multivariate_normal(problem.mean, 2 * problem.covariance, 400)
-    draws = Emcee(walkers=32).run(problem.posterior, rng=1, starts=wide, progress=False)
+    draws = Emcee(walkers=16, first_check=200).run(
+        problem.posterior, rng=1, starts=wide, progress=False
+    )
     assert draws.converged
     assert min(draws.ess.values()) >= 400
     agrees(draws, problem.mean, problem.covariance)
@@ -100,7 +102,7 @@ def test_uniform_box_cuts_the_posterior(tools):
     weight = normal.pdf(theta @ problem.A.T) * np.outer(edge, edge).ravel()
     mean = np.average(theta, axis=0, weights=weight)
     covariance = np.cov(theta.T, aweights=weight, ddof=0)
-    draws = Emcee(walkers=32).run(problem.posterior, rng=1, progress=False)
+    draws = Emcee(walkers=16, first_check=200).run(problem.posterior, rng=1, progress=False)
     assert draws.converged
     assert np.abs(draws.flat).max() <= 1
     agrees(draws, mean, covariance)
@@ -147,7 +149,9 @@ def test_two_modes_that_are_never_left_do_not_converge():
 
     rng = np.random.default_rng(0)
     starts = np.concatenate([rng.normal(c, 0.05, (300, 3)) for c in (-3.0, 3.0)])
-    draws = run(Posterior(SPACE, Modes()), Emcee(walkers=32, max_steps=600), starts=starts)
+    draws = run(
+        Posterior(SPACE, Modes()), Emcee(walkers=16, max_steps=300, first_check=300), starts=starts
+    )
     assert not draws.converged
     assert max(draws.rhat.values()) > 1.2
 

@@ -9,7 +9,7 @@ moment leaves the last whole checkpoint, readers never disturb the writer, and
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +220,25 @@ class Checkpoint:
                 "store."
             )
         return dict(json.loads(file.attrs["chains"]))
+
+
+def check_same(
+    log_prob: Callable[[FloatArray], FloatArray], chains: Sequence[Chain], path: Path | None
+) -> None:
+    """Compare the log-probability of the stored walkers with today's: names prove little.
+
+    Raises
+    ------
+    StateError
+        If the chains were drawn from another posterior.
+    """
+    for chain in chains:
+        last = chain.get_last_sample()
+        now = log_prob(last.coords)
+        if not np.allclose(now, last.log_prob, rtol=1e-6, atol=1e-6):
+            worst = int(np.argmax(np.abs(now - last.log_prob)))
+            raise StateError(
+                f"{path} holds chains of another posterior: at a stored point its log-density is "
+                f"{last.log_prob[worst]:.6g}, but now it is {now[worst]:.6g}. Use another store, "
+                "or resume=False to replace these chains."
+            )

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import Rng, generator
-from equatorium.errors import InputError, NotConvergedWarning, StateError
-from equatorium.inference.backend import Chain, Checkpoint
+from equatorium.errors import InputError, NotConvergedWarning
+from equatorium.inference.backend import Chain, Checkpoint, check_same
 from equatorium.inference.convergence import limits
 from equatorium.inference.draws import Draws
 from equatorium.inference.moves import default_moves
@@ -132,7 +132,7 @@ class Emcee(Sampler):
             chains = self._begin(posterior, view, walkers, rng, starts)
             checkpoint.begin(chains)
         else:
-            _same_posterior(view, chains, store)
+            check_same(view.log_prob, chains, checkpoint.path)
         try:
             draws = self._advance(posterior, view, chains, checkpoint, thin, progress)
         finally:
@@ -287,17 +287,3 @@ def _goals(first: int, last: int) -> Iterator[int]:
         yield goal
         goal += max(1, goal // 4)
     yield last
-
-
-def _same_posterior(view: View, chains: Sequence[Chain], store: Any) -> None:
-    """Compare the log-probability of the stored walkers with today's: names prove little."""
-    for chain in chains:
-        last = chain.get_last_sample()
-        now = view.log_prob(last.coords)
-        if not np.allclose(now, last.log_prob, rtol=1e-6, atol=1e-6):
-            worst = int(np.argmax(np.abs(now - last.log_prob)))
-            raise StateError(
-                f"{store} holds chains of another posterior: at a stored point its log-density is "
-                f"{last.log_prob[worst]:.6g}, but now it is {now[worst]:.6g}. Use another store, "
-                "or resume=False to replace these chains."
-            )
