@@ -150,7 +150,7 @@ def grow(
     ----------
     seed : int
     scale : float
-        Number of trees, relative to about 1300 (0.2: 19 000 branches).
+        Number of trees, relative to 1070 (0.2: 18 000 branches).
     mass_floor : float
         Smallest progenitor mass that is followed [Msun]; in a tree of root mass M the larger of
         this and 2e-4 M.

@@ -78,7 +78,7 @@ def merging_time(
     radius, velocity : arrays
         Virial radius [kpc] and velocity [km/s] of the host.
     ratio : array
-        Mass of the host over mass of the satellite.
+        Mass of the host over mass of the satellite, both just before it falls in.
     """
     period = np.pi * radius / (KPC_PER_GYR * velocity)
     return np.asarray(orbit * period * 0.3722 * ratio / np.log1p(ratio))

@@ -32,7 +32,7 @@ class GalaxyFormation(Simulator):
     Parameters
     ----------
     scale : float
-        Resolution: trees in a forest, relative to about 1300. Time and 1/variance go with it.
+        Resolution: trees in a forest, relative to 1070. Time and 1/variance go with it.
     mass_floor : float
         Smallest halo mass that is followed [Msun].
     substeps : int
@@ -58,7 +58,7 @@ class GalaxyFormation(Simulator):
     """
 
     name = "galaxy-formation"
-    version = "1"
+    version = f"1.{FOREST_VERSION}"
     observations: ClassVar[Mapping[str, str]] = {
         "stellar-mass-functions": "equatorium_galaxies.observations:stellar_mass_functions"
     }

@@ -84,7 +84,8 @@ def molecular_fraction(
         scale_length.astype(np.float32),
     )
     # Without gas the fraction is 0; the smallest number only keeps the logarithm finite.
-    inverse = np.exp(-slope * np.log(np.maximum(pressure / pressure_scale, 1e-30)))
+    relative = np.maximum(pressure / float(pressure_scale), 1e-30)
+    inverse = np.exp(-float(slope) * np.log(relative))
     return np.asarray(_WEIGHTS @ (1.0 / (1.0 + inverse)), dtype=np.float64)
 
 

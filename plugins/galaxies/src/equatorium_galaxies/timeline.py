@@ -74,7 +74,7 @@ def intervals(forest: Forest) -> Iterator[Interval]:
     velocity, shape, radius, formed = np.zeros((4, size))
     merges = np.full(size, np.inf)
     central = forest.host.copy()  # where a satellite is now; its host may itself have fallen in
-    next_mass = np.zeros(size)
+    this_mass, next_mass = np.zeros((2, size))
     position = np.zeros(size, np.intp)
     satellites = np.zeros(0, np.int32)
     for end in range(len(redshift) - 2, -1, -1):
@@ -90,7 +90,7 @@ def intervals(forest: Forest) -> Iterator[Interval]:
         falling, centrals = branch[falls], branch[~falls]
         hosts = forest.host[falling]
         members, masses = forest.nodes(end)
-        next_mass[members] = masses
+        this_mass[branch], next_mass[members] = mass, masses
         growth = next_mass[centrals] - mass[~falls]
         radius[centrals] = np.sqrt(mass[~falls] * next_mass[centrals])
         radius[falling] = mass[falls]
@@ -99,7 +99,7 @@ def intervals(forest: Forest) -> Iterator[Interval]:
             forest.orbit[falling],
             radius[hosts],
             velocity[hosts],
-            next_mass[hosts] / mass[falls],
+            this_mass[hosts] / mass[falls],
         )
         moved = forest.infall[central[satellites]] == start
         central[satellites[moved]] = forest.host[central[satellites[moved]]]
