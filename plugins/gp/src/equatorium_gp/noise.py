@@ -10,10 +10,10 @@ FLOOR = 1e-6  # least relative variance of a run: keeps the whitening a^-1/2 bel
 def factorise(noise: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     """Approximate variances n_ij by a_i b_j, with a of mean one.
 
-    The factors are alternating means of ratios, ``a_i = mean_j n_ij / b_j`` and
-    ``b_j = mean_i n_ij / a_i``: the maximum-likelihood product for gamma scatter, which zeros do
-    not upset. Exact where noise is constant over runs or over outputs, or is such a product.
-    A run of no noise at all gets ``a_i = 1e-6``; its own nugget is then what sets its precision.
+    By least squares in the logarithm, over the entries that are positive: exact where noise is
+    constant over runs or over outputs, or is such a product. An output of no noise at all has
+    ``b_j = 0``; a run of none gets ``a_i = 1e-6``, so that the nugget sets its precision; single
+    zeros among other values are treated as missing.
 
     Parameters
     ----------
@@ -34,17 +34,19 @@ def factorise(noise: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     >>> a.round(6).tolist(), b.round(6).tolist(), round(misfit, 6)
     ([0.5, 1.0, 1.5], [2.0, 4.0], 0.0)
     """
-    noisy, runs = noise.any(axis=0), noise.any(axis=1)
-    a, b = np.ones(len(noise)), noise[runs].mean(axis=0)
-    for _ in range(100):
-        before = a
-        a = (noise[:, noisy] / b[noisy]).mean(axis=1)
-        a = np.maximum(a / a.mean(), FLOOR)
-        b = (noise / a[:, None])[runs].mean(axis=0)
-        if np.allclose(a, before, rtol=1e-10, atol=0.0):
-            break
-    level = a.mean()
-    a, b = a / level, b * level
     some = noise > 0
-    misfit = np.log(noise[some] / np.outer(a, b)[some])
-    return a, b, float(np.sqrt((misfit**2).mean()))
+    log = np.log(np.where(some, noise, 1.0))
+    count_a, count_b = some.sum(axis=1), some.sum(axis=0)
+    log_a, log_b = np.zeros(len(noise)), np.zeros(noise.shape[1])
+    for _ in range(100):  # alternating means; one round where every entry is positive
+        before = log_b
+        log_b = np.where(some, log - log_a[:, None], 0.0).sum(axis=0) / np.maximum(count_b, 1)
+        log_a = np.where(some, log - log_b, 0.0).sum(axis=1) / np.maximum(count_a, 1)
+        if np.allclose(log_b, before, rtol=0.0, atol=1e-10):
+            break
+    misfit = (log - log_a[:, None] - log_b)[some]
+    a = np.exp(log_a - log_a.max())
+    a = np.maximum(np.where(count_a > 0, a / a[count_a > 0].mean(), 0.0), FLOOR)
+    level = (log_a - np.log(a))[count_a > 0].max() + np.log(a.mean())
+    b = np.where(count_b > 0, np.exp(log_b + level), 0.0)
+    return a / a.mean(), b, float(np.sqrt((misfit**2).mean()))
