@@ -15,7 +15,7 @@ study = eq.Study(
 study.history_match(
     [
         {"runs": 400, "rule": "second"},
-        {"runs": 300, "rule": "second"},
+        {"runs": 300, "rule": "maximum"},
         {"runs": 300, "held_out": 80, "rule": "maximum"},
     ]
 )

@@ -112,8 +112,18 @@ def opened(path: str | Path) -> Iterator[h5py.File]:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise OSError now, and not after hours of work, if ``path`` could not be written."""
-    _temporary(Path(os.path.realpath(path))).unlink()
+    """Raise now, and not after hours of work, if ``path`` could not be written or is not ours.
+
+    Raises
+    ------
+    OSError, FileFormatError
+        As `atomic` does.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and path.stat().st_size > 0:
+        with opened(path):
+            pass
+    _temporary(path).unlink()
 
 
 def refusal(item: h5py.Group | h5py.Dataset, text: str) -> FileFormatError:

@@ -1,5 +1,7 @@
 """The whole line on a linear problem: right answers, resumption, invalidation, bad input."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ import equatorium as eq
 from equatorium import errors
 from equatorium.study.steps import Steps
 
-QUICK = {"walkers": 32, "max_steps": 400, "until": {"rhat": 1.2, "ess": 50}}
+QUICK = {"walkers": 16, "max_steps": 400, "until": {"rhat": 1.5, "ess": 40}}
 
 
 def make(simulator, observed, tmp_path, **options):
@@ -22,7 +24,7 @@ def match(study, waves=2, runs=40, **options):
 def test_the_posterior_is_the_analytic_one(line, observed, tmp_path):
     study = make(line(), observed, tmp_path)
     region = match(study)
-    draws = study.sample("emcee", **(QUICK | {"max_steps": 1500}))
+    draws = study.sample("emcee", **(QUICK | {"walkers": 32, "until": {"rhat": 1.1, "ess": 300}}))
     # Offset and slope of a straight line with known errors; log-scale hardly matters.
     x = observed.coords["x"]
     design = np.stack([x, np.ones(4)], axis=1)
@@ -149,3 +151,33 @@ def test_an_observation_outside_the_outputs_is_refused(line, tmp_path):
     beyond = eq.Observation(np.ones(1), np.ones(1), coords={"x": np.array([1.5])}, unit="dex")
     with pytest.raises(errors.InputError, match=r"1\.5"):
         make(line(), beyond, tmp_path)
+
+
+def test_changed_data_start_the_chains_anew(line, observed, tmp_path):
+    study = make(line(), observed, tmp_path)
+    match(study, waves=1)
+
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    posterior = study.posterior()
+    study.posterior = lambda: posterior
+    posterior.log_likelihood = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        study.sample("emcee", **QUICK)
+    moved = dataclasses.replace(observed, values=observed.values + 0.05)
+    other = make(line(), moved, tmp_path)
+    match(other, waves=1)
+    assert other.sample("emcee", **QUICK).converged
+    assert not list(tmp_path.glob("*.chains*"))
+
+
+def test_a_file_that_cannot_be_written_is_found_out_first(line, observed, tmp_path):
+    (tmp_path / "folder").write_text("a file")
+    with pytest.raises(OSError, match="folder"):
+        make(line(), observed, tmp_path, store=tmp_path / "folder" / "study.h5")
+    foreign = tmp_path / "notes.h5"
+    foreign.write_text("my notes")
+    with pytest.raises(errors.FileFormatError, match=r"notes\.h5"):
+        make(line(), observed, tmp_path, store=foreign)
+    assert foreign.read_text() == "my notes"

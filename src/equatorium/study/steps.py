@@ -84,6 +84,17 @@ class Steps:
         self.progress = progress
         self._cache: dict[tuple[str, str], Any] = {}
 
+    def prepare(self) -> None:
+        """Make the folder, and find out before hours of work whether the file can be written.
+
+        Raises
+        ------
+        OSError, FileFormatError
+            When it cannot, or is a file of something else.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        storage.check_writable(self.path)
+
     def run(
         self, step: str, inputs: Mapping[str, Any], compute: Callable[[np.random.Generator], Any]
     ) -> tuple[Any, str]:

@@ -25,7 +25,7 @@ from equatorium.records.observation import Observation
 from equatorium.records.runs import Runs
 from equatorium.records.space import Space
 from equatorium.study import figures, summary
-from equatorium.study.steps import Steps
+from equatorium.study.steps import Steps, digest
 from equatorium.study.walk import Problem, Walk
 from equatorium.study.waveplan import WavePlan, wave_plans
 
@@ -85,6 +85,7 @@ class Study:
             registry.create("emulator", "trend-gp") if emulator is None else emulator,
         )
         self.steps = Steps(store, seed=int(seed), progress=progress)
+        self.steps.prepare()
         self.stage = self.problem.start()
         self.draws: Draws | None = None
         self._sampler: Sampler | None = None
@@ -187,10 +188,12 @@ class Study:
         if not self.stage.waves:
             self.emulate()
         self._sampler = chosen
-        chains = self.steps.path.with_suffix(".chains.h5")
+        inputs = {"upstream": self.stage.key, "sampler": registry.to_spec(chosen)}
+        stem = f"{self.steps.path.name}.chains"
+        chains = self.steps.path.with_name(f"{stem}-{digest(inputs)}")
         self.draws, _ = self.steps.run(
             "posterior",
-            {"upstream": self.stage.key, "sampler": registry.to_spec(chosen)},
+            inputs,
             lambda rng: chosen.run(
                 self.posterior(),
                 rng=rng,
@@ -199,8 +202,9 @@ class Study:
                 progress=self.steps.progress,
             ),
         )
-        # The draws are in the study's file now; the checkpoint has done its work.
-        chains.unlink(missing_ok=True)
+        # The draws are in the study's file now; checkpoints, of other inputs too, are done with.
+        for checkpoint in self.steps.path.parent.glob(f"{stem}-*"):
+            checkpoint.unlink()
         return self.draws
 
     def posterior(self) -> Posterior:

@@ -71,7 +71,11 @@ class Problem:
         """Return the likelihood of the newest emulator."""
         wave = stage.waves[-1]
         return GaussianLikelihood(
-            wave.surrogate, self.observation, wave.discrepancy, extra=self.shared
+            wave.surrogate,
+            self.observation,
+            wave.discrepancy,
+            extra=self.shared,
+            override=wave.override,
         )
 
     def start(self) -> Stage:

@@ -1,0 +1,99 @@
+"""What the README and the examples say works as it is written."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import equatorium as eq
+from equatorium.study.plan import read_plan
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(path, folder, *words):
+    result = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", str(path), *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"MPLBACKEND": "agg"},
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def code_of_the_readme():
+    text = (ROOT / "README.md").read_text()
+    return re.search(r"<!-- example -->\s*```python\n(.*?)```", text, re.S).group(1)
+
+
+def test_the_readme_example_runs(tmp_path):
+    code = code_of_the_readme()
+    assert len([line for line in code.splitlines() if line.strip()]) <= 15
+    (tmp_path / "example.py").write_text(code)
+    out = run(tmp_path / "example.py", tmp_path)
+    assert "Posterior" in out and "r_w" in out
+    assert (tmp_path / "borehole.png").stat().st_size > 10_000
+    assert (tmp_path / "borehole.h5").exists()
+
+
+def test_a_table_of_runs_needs_fifteen_lines(tmp_path):
+    path = ROOT / "examples" / "my_table" / "fit_table.py"
+    body = path.read_text().split('"""', 2)[2]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 15
+    out = run(path, tmp_path)
+    assert "alpha_hot" in out and "Error budget" in out
+    assert (tmp_path / "results/my_table/predictive.png").exists()
+
+
+def test_the_calibration_script_says_what_the_toml_says(tmp_path, monkeypatch):
+    folder = ROOT / "examples" / "galaxy_formation"
+    plan = read_plan(folder / "study.toml")
+    asked = {}
+    monkeypatch.setattr(eq.Study, "history_match", lambda self, waves: asked.update(waves=waves))
+    monkeypatch.setattr(eq.Study, "sample", lambda self, name, **o: asked.update(sampler=(name, o)))
+    monkeypatch.setattr(eq.Study, "summary", lambda self: asked.update(study=self))
+    monkeypatch.setattr(eq.Study, "write_report", lambda self, folder: asked.update(report=folder))
+    exec((folder / "calibrate.py").read_text(), {"__name__": "__main__"})
+    scripted, written = asked["study"].problem, plan.study.problem
+    assert scripted.source.identity() == written.source.identity()
+    assert scripted.observation == written.observation
+    assert scripted.discrepancy == written.discrepancy
+    assert asked["study"].steps.path == plan.study.steps.path
+    assert Path(asked["report"]) == plan.report
+    assert tuple(asked["waves"]) == tuple(
+        tomllib.loads((folder / "study.toml").read_text())["wave"]
+    )
+    assert asked["sampler"] == (plan.sampler["use"], plan.sampler["options"])
+
+
+def test_the_shipped_table_is_what_its_script_makes():
+    observation = eq.Observation.read(ROOT / "examples/my_table/observed.ecsv")
+    galaxies = eq.simulator("galaxy-formation")
+    source = galaxies.observed("stellar-mass-functions").select(z=0.0)
+    np.testing.assert_allclose(observation.values, source.values)
+    np.testing.assert_allclose(observation.covariance.dense(), source.covariance.dense())
+    bins = eq.Outputs(observation.names, observation.coords, units=observation.units)
+    inputs = ["alpha_hot", "beta0_disc", "alpha_reheat", "alpha_cool", "nu0_sf", "p_yield"]
+    runs = eq.Runs.read(ROOT / "examples/my_table/runs.csv", inputs, bins)
+    assert runs.ok.all() and runs.n == 160
+    # One row, run anew on the forest that its noise allows for.
+    others = dict(zip(galaxies.space.names, galaxies.space.defaults, strict=True))
+    theta = [dict(zip(inputs, runs.X[7], strict=True)).get(k, v) for k, v in others.items()]
+    again = galaxies.evaluate(np.array(theta), rng=0).values[4:17]
+    assert np.all(np.abs(again - runs.Y[7]) < 6 * np.sqrt(runs.noise[7]) + 0.02)
+
+
+@pytest.mark.parametrize("name", ["gp", "galaxies"])
+def test_a_plugin_is_found_through_its_entry_point(name):
+    from equatorium import registry
+
+    found = {entry.dist for entry in registry.methods()}
+    assert f"equatorium-{name}" in found and registry.problems() == ()
