@@ -163,16 +163,3 @@ def test_chunks_change_nothing(monkeypatch):
     parts = found.predict(new, h)
     assert_allclose(parts[0], whole[0], atol=1e-12)
     assert_allclose(parts[1], whole[1], rtol=1e-9)
-
-
-def test_whitened_residuals_are_standard_normal_for_the_true_model():
-    rng = np.random.default_rng(0)
-    given, _, _ = data(n=200, p=1, trend="linear")
-    kernel = kernel_of("matern52")
-    K = kernel(given.X, given.X).to_dense().detach().numpy() + 0.1 * np.eye(200)
-    Y = torch.from_numpy(np.linalg.cholesky(K) @ rng.normal(size=(200, 50)))
-    given = Problem(given.X, Y, given.H, given.a, None)
-    E, signal = posterior_of(kernel, given, np.full(50, 0.1), np.ones(50)).residuals()
-    assert (signal == 1.0).all()
-    # 197 x 50 squares of standard normals: their mean is 1 within 4 sd of sqrt(2 / 9850).
-    assert abs((E**2).mean() - 1.0) < 4 * np.sqrt(2 / E.size)

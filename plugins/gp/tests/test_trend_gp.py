@@ -267,3 +267,23 @@ def test_cuda_agrees(runs):
 def test_absent_device_is_named(runs):
     with pytest.raises(InputError, match="cuda"):
         TrendGP(device="cuda").fit(*runs)
+
+
+def test_joint_errors_of_outputs_that_are_no_copies_of_each_other():
+    # The outputs share a smooth part that is easy to predict; their differences are rough and
+    # noisy, so that the outputs' own correlation says far too much about their errors.
+    rng = np.random.default_rng(6)
+    X = rng.random((400, 3))
+    common = 3.0 * np.sin(2.0 * X[:, :1] + X[:, 1:2])
+    rough = np.stack([np.sin(9.0 * X @ rng.normal(size=3) + j) for j in range(6)], axis=1)
+    Y = common + 0.3 * rough + 0.05 * rng.normal(size=(400, 6))
+    model = TrendGP().fit(X[:250], Y[:250])
+    prediction = model.predict_dist(X[250:])
+    error = Y[250:] - prediction.mean
+
+    def mean_square(correlation):
+        S = prediction.std[:, :, None] * correlation * prediction.std[:, None, :]
+        return np.mean(np.sum(error * np.linalg.solve(S, error[..., None])[..., 0], axis=1)) / 6
+
+    assert 0.7 < mean_square(model.output_correlation_) < 1.4
+    assert mean_square(np.corrcoef(Y[:250].T)) > 3.0

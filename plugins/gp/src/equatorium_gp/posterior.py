@@ -76,7 +76,7 @@ class Decomposed:
 
 
 class Posterior:
-    """Predictions, leave-one-out predictions and residuals at fixed hyperparameters.
+    """Predictions and leave-one-out predictions at fixed hyperparameters.
 
     Parameters
     ----------
@@ -171,10 +171,3 @@ class Posterior:
         ratio, scale = self.learned.ratio, self.learned.scale
         values = self.spectrum.values
         return self.jacobian + log_likelihood(values, self.Z, np.maximum(ratio, 1e-300), scale)
-
-    def residuals(self) -> tuple[FloatArray, FloatArray]:
-        """Whitened residuals (N, p), and each one's share of variance that is no declared noise."""
-        E = self.Z * np.sqrt(self.weight / self.learned.scale)
-        if self.problem.noise is None:
-            return E, np.ones_like(E)
-        return E, self.spectrum.values[:, None] * self.weight

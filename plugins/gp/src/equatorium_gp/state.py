@@ -42,6 +42,9 @@ def check_state(model: Any) -> None:
             raise StateError(f"{name!r} of the state of TrendGP must be positive.")
     if model.output_noise_.size not in (0, p) or (model.output_noise_ < 0).any():
         raise StateError("'output_noise_' of the state of TrendGP must hold p variances, or none.")
+    factor = getattr(model, "variance_factor_", None)
+    if not isinstance(factor, float) or not 1.0 <= factor < float("inf"):
+        raise StateError("'variance_factor_' of the state of TrendGP must be a number from 1.")
     inside = (model.active_ >= 0) & (model.active_ < d)
     texts = (getattr(model, "kernel_", None), getattr(model, "trend_", None))
     if not inside.all() or not all(isinstance(text, str) for text in texts):

@@ -13,7 +13,7 @@ from equatorium import Dense, Diagonal, Emulator, Gaussian
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, NotSavableError, StateError
 from equatorium_gp import kernels
-from equatorium_gp.correlation import shrunk_correlation
+from equatorium_gp.correlation import shrunk_correlation, variance_factor
 from equatorium_gp.fit import Problem, learn, to_device
 from equatorium_gp.likelihood import LEAST_NUGGET, profile
 from equatorium_gp.noise import factorise
@@ -79,7 +79,11 @@ class TrendGP(Emulator):
         [-1, 1], by generalised least squares.
     signal_variance_, nugget_variance_ : (p,) arrays
         In the outputs' squared units.
+    variance_factor_ : float
+        By which predicted variances are larger than the kernel says, so that the leave-one-out
+        errors are as large as predicted.
     output_correlation_ : (p, p) array
+        Of the errors of prediction, from the leave-one-out errors.
     log_likelihood_ : (p,) array
         Restricted log marginal likelihood.
     noise_misfit_ : float
@@ -169,11 +173,20 @@ class TrendGP(Emulator):
         self.ratio_, self.scale_, self.delta_ = found.ratio, found.scale, delta
         learned = Hyperparameters(found.ratio, found.scale, delta)
         posterior = Posterior(kernel, problem, learned, decomposed)
-        self.output_correlation_ = shrunk_correlation(*posterior.residuals())
+        self._learn_from_errors(posterior, problem)
         contrasts = decomposed.spectrum.values.size
         self.log_likelihood_ = posterior.log_likelihood() - contrasts * np.log(self.spread_)
         self.coefficients_ = posterior.coefficients() * self.spread_
         self.coefficients_[0] += self.center_
+
+    def _learn_from_errors(self, posterior: Posterior, problem: Problem) -> None:
+        """Learn the variance factor and the outputs' correlation from leave-one-out errors."""
+        mean, variance = posterior.leave_one_out()
+        noise = np.zeros(variance.shape[1]) if problem.noise is None else problem.noise
+        error, declared = self._scaled_outputs() - mean, problem.a[:, None] * noise
+        self.variance_factor_ = variance_factor(error, variance, declared)
+        total = self.variance_factor_ * variance + declared
+        self.output_correlation_ = shrunk_correlation(error / np.sqrt(total))
 
     @property
     def terms_(self) -> list[tuple[int, ...]]:
@@ -194,7 +207,7 @@ class TrendGP(Emulator):
     def _predict_dist(self, X: FloatArray) -> Gaussian:
         scaled = (X - self.low_) / self.width_
         mean, variance = self._posterior.predict(scaled, self._basis(scaled))
-        mean, std = mean * self.spread_ + self.center_, np.sqrt(variance) * self.spread_
+        mean, std = mean * self.spread_ + self.center_, np.sqrt(variance) * self._spread_of_errors
         if self.output_correlation and self.n_outputs_ > 1:
             return Gaussian(mean, self._correlation.scaled(std))
         return Gaussian(mean, Diagonal(std**2))
@@ -209,7 +222,9 @@ class TrendGP(Emulator):
         """
         self._validate_query(self.X_)
         mean, variance = self._posterior.leave_one_out()
-        return Gaussian(mean * self.spread_ + self.center_, Diagonal(variance * self.spread_**2))
+        return Gaussian(
+            mean * self.spread_ + self.center_, Diagonal(variance * self._spread_of_errors**2)
+        )
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state and decompose the kernel matrix anew."""
@@ -290,6 +305,10 @@ class TrendGP(Emulator):
         return to_device(
             kernels.build(self.kernel_, d, None if len(active) == d else active), self.device
         )
+
+    @property
+    def _spread_of_errors(self) -> FloatArray:
+        return np.asarray(self.spread_ * self.variance_factor_**0.5)
 
     def _scaled_outputs(self) -> FloatArray:
         return np.asarray((self.Y_ - self.center_) / self.spread_)
