@@ -37,7 +37,7 @@ class Size:
     forests: int = 8
     fixed: tuple[str, ...] = ()
     scale: float = 0.2
-    max_steps: int = 800
+    max_steps: int = 3000
 
 
 DISCREPANCY = eq.Discrepancy(0.1, length={"log_mstar": 0.5}, shift={"log_mstar": 0.05})

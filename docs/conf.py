@@ -18,3 +18,5 @@ html_theme = "furo"
 exclude_patterns = ["_build"]
 autodoc_typehints = "none"
 napoleon_numpy_docstring = True
+# Docstrings inherited from scikit-learn refer to labels of its own pages.
+suppress_warnings = ["ref.ref"]

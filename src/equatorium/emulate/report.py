@@ -65,7 +65,7 @@ class Report(Record):
     pit : array_like, shape (n, p)
         Probability integral transforms F(truth); NaN if the emulator states no variance.
     crps : array_like, shape (p,)
-        Continuous ranked probability scores, in the outputs' unit; smaller is better [1]_.
+        Continuous ranked probability scores, in the outputs' unit; smaller is better.
     noise : array_like, shape (n, p), optional
         Declared noise variance of the held-out values.
     method : str
@@ -75,9 +75,9 @@ class Report(Record):
 
     References
     ----------
-    .. [1] Gneiting & Raftery 2007, JASA 102, 359, doi:10.1198/016214506000001437
-    .. [2] Bastos & O'Hagan 2009, Technometrics 51, 425, doi:10.1198/TECH.2009.08019
-    .. [3] Kish 1965, Survey Sampling (Wiley), section 5.4: the design effect of clusters.
+    - Gneiting & Raftery 2007, JASA 102, 359, doi:10.1198/016214506000001437
+    - Bastos & O'Hagan 2009, Technometrics 51, 425, doi:10.1198/TECH.2009.08019
+    - Kish 1965, Survey Sampling (Wiley), section 5.4: the design effect of clusters.
     """
 
     names: Sequence[str]
@@ -173,7 +173,8 @@ class Report(Record):
 
         Outputs of one run are missed together. With c_i the coverage within run i, hits worth
         n p independent ones would have Var(c_i) = c (1 - c) / p; the ratio is the design effect
-        :math:`1 + (p - 1) \rho`, rho the correlation within a run, by which n p is divided [3]_.
+        :math:`1 + (p - 1) \rho`, rho the correlation within a run, by which n p is divided
+        (Kish 1965).
         It is 1 to p; with no miss at all nobody can tell, and p is assumed.
         """
         hits = self._hits(level)

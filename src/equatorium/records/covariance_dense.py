@@ -64,7 +64,7 @@ class Dense(Covariance):
         return np.asarray(2 * np.log(np.diagonal(self._factor, axis1=-2, axis2=-1)).sum(-1))
 
     def mahalanobis(self, r: FloatArray) -> FloatArray:
-        """|L^-1 r|^2."""
+        """``|L^-1 r|^2``."""
         return np.asarray(
             np.square(solve_lower(self._factor, self._vector(r)[..., None])).sum((-2, -1))
         )

@@ -76,14 +76,14 @@ class LowRank(Covariance):
         return rest / np.sqrt(self.variance)
 
     def logdet(self) -> FloatArray:
-        """Log |D| + log |I + F^T D^-1 F|."""
+        """``log |D| + log |I + F^T D^-1 F|``."""
         if self._full is not None:
             return self._full.logdet()
         inner = np.log(np.diagonal(self._inner, axis1=-2, axis2=-1)).sum(-1)
         return np.asarray(np.log(self.variance).sum(-1) + 2 * inner)
 
     def mahalanobis(self, r: FloatArray) -> FloatArray:
-        """Minimum over z of |D^-1/2 (r - F z)|^2 + |z|^2: equal, but nothing cancels."""
+        """Minimum over z of ``|D^-1/2 (r - F z)|^2 + |z|^2``: equal, but nothing cancels."""
         if self._full is not None:
             return self._full.mahalanobis(r)
         rest, z = self._split(r)
