@@ -91,7 +91,7 @@ def test_a_drift_that_all_ensembles_share_is_seen():
 
 def test_short_chains_are_not_believed():
     evidence = assess(autoregressive(0.98, (4, 240, 64, 1), seed=6), ("a",))
-    assert any("kept steps are less than 10" in reason for reason in evidence.reasons)
+    assert any("kept steps are less than 5 " in reason for reason in evidence.reasons)
 
 
 def test_steps_are_counted_in_steps_whatever_the_thinning():

@@ -25,8 +25,12 @@ from equatorium.records.base import entries
 UNTIL: Mapping[str, float] = {"rhat": 1.01, "ess": 400.0}
 """What is asked for by default: the thresholds of Vehtari et al. 2021."""
 
-LENGTH = 10.0
-"""Autocorrelation times that the kept chain must span for its tau to be believed."""
+LENGTH = 5.0
+"""Autocorrelation times that the kept chain must span for its tau to be believed.
+
+Fewer than for one chain: tau comes from hundreds of walkers about their common mean, so that a
+short chain shows as a tau that still grows.
+"""
 
 GROWTH = 1.25
 """By which factor the longest tau may grow from half the kept chain to all of it."""

@@ -47,7 +47,7 @@ class Emcee(Sampler):
     Notes
     -----
     The first half of each chain is discarded as burn-in. Evidence of convergence is asked of the
-    second half: nested R-hat, bulk and tail ESS, a length of ten autocorrelation times, and an
+    second half: nested R-hat, bulk and tail ESS, a length of five autocorrelation times, and an
     autocorrelation time that no longer grows with the chain.
 
     References
