@@ -120,7 +120,7 @@ def check_writable(path: str | Path) -> None:
         As `atomic` does.
     """
     path = Path(os.path.realpath(path))
-    if path.exists() and path.stat().st_size > 0:
+    if path.is_file() and path.stat().st_size > 0:
         with opened(path):
             pass
     _temporary(path).unlink()
