@@ -245,6 +245,41 @@ def test_each_death_is_explained_and_the_next_call_gets_a_new_worker():
         assert calls[3].result() == "0x9"
 
 
+def test_a_death_by_a_signal_without_a_name_is_answered():
+    """Real-time signals have none; an answer that fails would leave its call waiting for ever."""
+    number = signal.SIGRTMIN + 1
+    with WorkerPool(number, 1) as pool:
+        call = pool.submit(signal.raise_signal)
+        with pytest.raises(WorkerDiedError, match=f"ended by the signal {number}$"):
+            call.result(timeout=30)
+
+
+def test_a_process_that_cannot_start_is_no_lost_run(monkeypatch):
+    """Then runs are done in this process; a run counted as lost would be marked as failed."""
+
+    def refused(self):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", refused)
+    simulator = wrap(lambda a: [a, 1.0], SPACE, OUTPUTS)
+    monkeypatch.setattr("equatorium.simulate.workers._encoded", lambda resident: b"")
+    with pytest.warns(UserWarning, match="none could be started .*temporarily unavailable"):
+        runs = run_design(simulator, SPACE, [[3.0], [4.0]], workers=2, progress=False)
+    assert runs.ok.all()
+
+
+def test_the_main_script_is_hidden_from_workers_only():
+    from multiprocessing import spawn
+
+    from equatorium.simulate import workers
+
+    with workers._main_script_unread():
+        other, ours = (spawn.get_preparation_data(name) for name in ("other", workers._NAME))
+    assert {key for key in other if key not in ours} == {
+        key for key in spawn.get_preparation_data("other") if key.startswith("init_main")
+    }
+
+
 def test_terminating_ends_calls_and_processes_at_once():
     pool = WorkerPool(60, 2)
     calls = [pool.submit(time.sleep) for _ in range(5)]

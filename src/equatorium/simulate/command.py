@@ -19,6 +19,7 @@ from equatorium.errors import InputError, SimulatorError, did_you_mean
 from equatorium.interfaces.simulator import Simulated, Simulator
 from equatorium.records.outputs import Outputs
 from equatorium.records.space import Parameter, Space
+from equatorium.simulate.workers import describe_exit
 
 _SHOWN = 600  # characters of a program's own words in an error
 
@@ -140,7 +141,7 @@ class Command(Simulator):
             raise
         if process.returncode != 0:
             raise SimulatorError(
-                f"{self._shown(parts)} {_ending(process.returncode)}. It wrote: "
+                f"{self._shown(parts)} {describe_exit(process.returncode)}. It wrote: "
                 f"{_tail(err) or _tail(out) or 'nothing'}"
             )
         return out
@@ -251,12 +252,6 @@ def _end(process: "subprocess.Popen[str]") -> None:
             process.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=5)
-
-
-def _ending(code: int) -> str:
-    if code < 0:
-        return f"was ended by the signal {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
 
 
 def _tail(text: str) -> str:

@@ -134,17 +134,20 @@ class WorkerPool(Executor):
 
     def _start(self) -> tuple[Any, Connection]:
         """Start a process and wait until it holds the resident."""
-        mine, theirs = multiprocessing.Pipe()
-        process = multiprocessing.get_context("spawn").Process(
-            target=serve, args=(theirs,), name=_NAME
-        )
         needs_main = b"__main__" in self._message
-        with _START_LOCK:
-            if self._stopping:
-                raise WorkerStartError("the pool has been shut down")
-            with contextlib.nullcontext() if needs_main else _main_script_unread():
-                process.start()
-            self._processes.add(process)
+        try:
+            mine, theirs = multiprocessing.Pipe()
+            process = multiprocessing.get_context("spawn").Process(
+                target=serve, args=(theirs,), name=_NAME
+            )
+            with _START_LOCK:
+                if self._stopping:
+                    raise WorkerStartError("the pool has been shut down")
+                with contextlib.nullcontext() if needs_main else _main_script_unread():
+                    process.start()
+                self._processes.add(process)
+        except OSError as error:  # too little memory, too many processes or open files
+            raise WorkerStartError(f"none could be started ({error})") from error
         theirs.close()
         try:
             mine.send_bytes(self._message)
@@ -167,11 +170,21 @@ class WorkerPool(Executor):
             process.kill()
             process.join()
         self._processes.discard(process)
-        if process.exitcode < 0:
-            name = signal.Signals(-process.exitcode).name
-            hint = ", often for want of memory" if name == "SIGKILL" else ""
-            return f"was ended by the signal {name}{hint}"
-        return f"ended with exit code {process.exitcode}"
+        return describe_exit(process.exitcode)
+
+
+def describe_exit(code: int | None) -> str:
+    """Tell how a process ended; never fails, because a call waits for the answer."""
+    if code is None:
+        return "is gone"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # most real-time signals have no name
+        name = str(-code)
+    hint = ", often for want of memory" if name == "SIGKILL" else ""
+    return f"was ended by the signal {name}{hint}"
 
 
 def processors() -> int:
@@ -210,13 +223,14 @@ def _main_script_unread() -> Iterator[None]:
     """Let a spawned process start without reading the main script, as it does by default.
 
     A simulator that lives in a module needs none of it: so scripts need no main guard, and workers
-    start sooner.
+    start sooner. Other processes, which a thread of the user's may start meanwhile, read it.
     """
     original = spawn.get_preparation_data
 
     def reduced(name: str) -> dict[str, Any]:
         data = original(name)
-        return {key: data[key] for key in data if not key.startswith("init_main")}
+        ours = name == _NAME
+        return {key: data[key] for key in data if not (ours and key.startswith("init_main"))}
 
     spawn.get_preparation_data = reduced
     try:
