@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from equatorium.checks import FloatArray, Rng
+from equatorium.checks import FloatArray
 from equatorium.errors import EquatoriumError
 from equatorium.interfaces.simulator import Simulator
 
@@ -94,7 +94,7 @@ def run_once(simulator: Simulator, theta: FloatArray, seed: int, index: int) -> 
         )
     wall = time.perf_counter() - start
     try:
-        answer = _Returned(simulator, result).evaluate(theta)
+        answer = simulator.judge(result)
     except EquatoriumError as error:
         return failed(p, WRONG_FORM, str(error), wall=wall)
     info = _as_json(answer.info)
@@ -108,18 +108,6 @@ def run_once(simulator: Simulator, theta: FloatArray, seed: int, index: int) -> 
 def _shortened(text: str) -> str:
     half = _LONGEST_TRACEBACK // 2
     return text if len(text) <= 2 * half else f"{text[:half]}\n...\n{text[-half:]}"
-
-
-class _Returned(Simulator):
-    """A run that has happened: lets `Simulator.evaluate` judge the form of its result alone."""
-
-    def __init__(self, simulator: Simulator, result: Any) -> None:
-        self.name, self.space, self.outputs = simulator.name, simulator.space, simulator.outputs
-        self._result = result
-
-    def __call__(self, theta: FloatArray, *, rng: Rng) -> Any:
-        """Give what the simulator gave."""
-        return self._result
 
 
 def _problem(name: str, array: FloatArray, outputs: Sequence[str]) -> str | None:
