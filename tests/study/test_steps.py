@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from equatorium import Diagonal, errors
+from equatorium.simulate.journal import RunRecord
+from equatorium.simulate.ledger import Ledger
 from equatorium.study.steps import Steps, digest
 
 
@@ -40,6 +42,20 @@ def test_results_stay_under_their_hash(tmp_path):
     np.testing.assert_array_equal(fresh.latest("wave-1/runs")["x"], np.arange(4.0))
     fresh.point_to("wave-1/runs", "aa")
     assert Steps(tmp_path / "study.h5").current()["wave-1/runs"] == "aa"
+
+
+def test_a_step_never_overwrites_the_runs_of_another_process(tmp_path):
+    """A copy made before their fold must not replace the file after it."""
+    steps, ledger = Steps(tmp_path / "study.h5"), Ledger(tmp_path / "study.h5")
+    steps.keep("design", "aa", {"x": np.arange(3.0)})
+    ledger.append(RunRecord(key="k", simulator="s", theta=np.ones(1), values=np.ones(1)))
+    with steps._change(), pytest.raises(errors.EquatoriumError, match="being written by"):
+        ledger.fold()
+    ledger.fold()
+    with ledger, pytest.raises(errors.EquatoriumError, match="being written by"):
+        steps.keep("design", "bb", {"x": np.arange(3.0)})
+    steps.keep("design", "bb", {"x": np.arange(3.0)})
+    assert list(Ledger(ledger.path).records()) == ["k"]
 
 
 def test_a_step_runs_once_and_again_when_its_inputs_change(tmp_path, capsys):

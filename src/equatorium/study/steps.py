@@ -4,11 +4,13 @@ A step with the same inputs is read back, one with other inputs is computed anew
 results stay where they are: a study never mixes old and new.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 import sys
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import numpy as np
 
 from equatorium import storage
 from equatorium.errors import EquatoriumError
+from equatorium.simulate.lock import WriterLock
 
 _ROOT = "steps"
 
@@ -139,7 +142,7 @@ class Steps:
     def keep(self, step: str, key: str, result: Any) -> None:
         """Store a result as the current one of its step; the file is replaced as a whole."""
         stamp = datetime.now(UTC).isoformat(timespec="seconds")
-        with storage.atomic(self.path) as file:
+        with self._change() as file:
             group = file.require_group(f"{_ROOT}/{step}")
             if key in group:
                 del group[key]
@@ -150,8 +153,18 @@ class Steps:
     def point_to(self, step: str, key: str) -> None:
         """Make an older result of a step the current one again."""
         if self.current().get(step) != key:
-            with storage.atomic(self.path) as file:
+            with self._change() as file:
                 file[f"{_ROOT}/{step}"].attrs["current"] = np.bytes_(key)
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[Any]:
+        """Change the file, as its only writer.
+
+        The file is replaced by a changed copy: without the lock of the ledger, runs that another
+        process folds in between copy and replacement would be lost.
+        """
+        with WriterLock(Path(os.path.realpath(self.path))), storage.atomic(self.path) as file:
+            yield file
 
     def current(self) -> dict[str, str]:
         """Return the hash of the newest result of every step."""
