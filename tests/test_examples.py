@@ -29,19 +29,34 @@ def run(path, folder, *words):
     return result.stdout
 
 
-def code_of_the_readme():
-    text = (ROOT / "README.md").read_text()
+def example_in(page):
+    text = (ROOT / page).read_text()
     return re.search(r"<!-- example -->\s*```python\n(.*?)```", text, re.S).group(1)
 
 
 def test_the_readme_example_runs(tmp_path):
-    code = code_of_the_readme()
+    code = example_in("README.md")
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
     (tmp_path / "example.py").write_text(code)
     out = run(tmp_path / "example.py", tmp_path)
     assert "Posterior" in out and "r_w" in out
     assert (tmp_path / "borehole.png").stat().st_size > 10_000
     assert (tmp_path / "borehole.h5").exists()
+
+
+def test_the_method_of_the_plugin_page_works(tmp_path, monkeypatch):
+    from equatorium import registry
+
+    monkeypatch.setattr(registry._CATALOGUE, "_local", {})
+    names = {}
+    exec(example_in("docs/write_a_plugin.md"), names)
+    eq.register("emulator", names["Nearest"])
+    X = np.arange(20.0)[:, None]
+    model = eq.emulator("nearest", neighbours=3).fit(X, 2 * X[:, 0])
+    mean, std = model.predict([[7.1]], return_std=True)
+    assert mean == [14] and std == pytest.approx([(8 / 3) ** 0.5])  # of 12, 14 and 16
+    model.save(tmp_path / "nearest.h5")
+    np.testing.assert_array_equal(eq.load(tmp_path / "nearest.h5").predict(X), model.predict(X))
 
 
 def test_a_table_of_runs_needs_fifteen_lines(tmp_path):
