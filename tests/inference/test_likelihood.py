@@ -1,6 +1,5 @@
 """The likelihood against scipy's multivariate normal, its log-determinant against probability."""
 
-import time
 
 import numpy as np
 import pytest
@@ -174,15 +173,3 @@ def test_budget_is_the_share_of_the_trace(problem, tools):
     )
     exact = tools.build(emulator_covariance=False).likelihood
     assert exact.budget(np.zeros((1, 3)))["emulator"] == pytest.approx(0.01 / total)
-
-
-def test_a_step_of_64_walkers_and_48_data_costs_milliseconds(tools):
-    """A generous bound on the processor time of this process: 64 Cholesky factors of 48 x 48."""
-    emulator = tools.Linear(0.05, slope=1.0, dense=True)
-    likelihood = tools.build(d=20, q=48, emulator=emulator).likelihood
-    theta = np.random.default_rng(0).standard_normal((64, 20))
-    likelihood.log_likelihood(theta)
-    began = time.process_time()
-    for _ in range(10):
-        likelihood.log_likelihood(theta)
-    assert (time.process_time() - began) / 10 < 0.05
