@@ -1,6 +1,5 @@
 """The likelihood against scipy's multivariate normal, its log-determinant against probability."""
 
-
 import numpy as np
 import pytest
 from scipy import stats
