@@ -183,6 +183,13 @@ def test_every_public_name_exists():
         _ = eq.emulatr
 
 
+def test_the_reference_lists_every_public_name():
+    import equatorium as eq
+
+    listed = set((ROOT / "docs" / "reference.md").read_text().split())
+    assert set(eq.__all__) - {"__version__", "checks", "errors", "plots"} <= listed
+
+
 def test_versions_move_in_lockstep():
     import equatorium as eq
 

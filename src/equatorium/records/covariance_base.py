@@ -44,7 +44,7 @@ class Covariance(Record, ABC):
 
     @abstractmethod
     def logdet(self) -> FloatArray:
-        """Log |S|, shape of the batch."""
+        """``log |S|``, shape of the batch."""
 
     @abstractmethod
     def mahalanobis(self, r: FloatArray) -> FloatArray:
