@@ -48,6 +48,18 @@ def test_another_process_is_named_and_its_death_frees_the_lock(tmp_path, holder)
     assert not mine.file.exists()
 
 
+def test_a_full_disk_leaves_the_lock_without_a_name_and_releases_it(tmp_path, monkeypatch):
+    def full(handle, data):
+        raise OSError(28, "No space left on device")
+
+    mine, other = WriterLock(tmp_path / "s.h5"), WriterLock(tmp_path / "s.h5")
+    monkeypatch.setattr(os, "write", full)
+    with mine, pytest.raises(EquatoriumError, match="written by another process"), other:
+        pass
+    with other:
+        pass
+
+
 def test_a_second_object_of_this_process_is_refused_but_the_same_enters_again(tmp_path):
     mine, other = WriterLock(tmp_path / "s.h5"), WriterLock(tmp_path / "s.h5")
     with mine:

@@ -76,8 +76,9 @@ class WriterLock:
             "host": socket.gethostname(),
             "since": f"{datetime.now():%F %T}",
         }
-        os.ftruncate(handle, 0)
-        os.write(handle, json.dumps(owner).encode())
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without a name in it
+            os.ftruncate(handle, 0)
+            os.write(handle, json.dumps(owner).encode())
         return handle
 
     def _lock(self, handle: int) -> None:
