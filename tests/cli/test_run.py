@@ -67,6 +67,17 @@ def test_foreign_and_broken_files(tmp_path, command, content):
     assert "study.h5" in result.output and "Traceback" not in result.output
 
 
+def test_what_was_not_foreseen_is_one_paragraph_too(plan, monkeypatch):
+    def fault(self):
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr("equatorium.study.plan.Plan.execute", fault)
+    result = call("run", plan)
+    assert result.exit_code == 1 and "Traceback" not in result.output
+    assert "ZeroDivisionError: a fault of ours (from fault in" in result.output
+    assert "PYTHONDEVMODE=1" in result.output
+
+
 def test_a_typing_error_is_one_paragraph(plan):
     plan.write_text(plan.read_text().replace("runs = 30", "rusn = 30"))
     result = call("run", plan)

@@ -206,6 +206,8 @@ def test_k_fold_is_reproducible_and_checks_its_folds():
     for folds in (1, 31, 2.5):
         with pytest.raises(InputError, match="folds"):
             cross_validation_report(Nothing(), runs, folds=folds)
+    with pytest.raises(InputError, match=r"5 folds needs at least 5 .* there are 3 .* more runs"):
+        cross_validation_report(Nothing(), runs.subset([0, 1, 2]))
 
 
 def test_an_emulator_without_variance_is_scored_for_skill_but_does_not_pass():

@@ -72,6 +72,7 @@ def test_the_same_seed_gives_the_same_cutoff():
         ({"correlation": [[1.0, 2.0], [2.0, 1.0]]}, InputError, "eigenvalue is -1"),
         ({"correlation": np.eye(2), "probability": 1.0}, InputError, "between 0 and 1"),
         ({"correlation": np.eye(2), "probability": 1e-5}, InputError, "draws=5000000"),
+        ({"correlation": np.eye(2), "probability": 1e-5}, InputError, "of 0.00025 or more"),
         ({"correlation": np.eye(2), "rank": 3}, InputError, "rank"),
     ],
 )

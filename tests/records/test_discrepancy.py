@@ -117,6 +117,7 @@ def test_data_without_coordinates_may_be_independent():
         (lambda o: Discrepancy(shift={"m": 1}).covariance(o.select(m=9)), InputError, "two data"),
         (lambda o: Discrepancy(-0.1), InputError, "std .*>= 0.*-0.1"),
         (lambda o: Discrepancy("a"), InputError, "'a'"),
+        (lambda o: Discrepancy(0.1, length=0.5), InputError, "goes by coordinate"),
         (lambda o: Discrepancy(np.nan), InputError, "nan"),
         (lambda o: Discrepancy(0.1, length={"m": 0}), InputError, "must be positive"),
         (lambda o: Discrepancy(0.1, length={"m": -1}), InputError, "along 'm'"),

@@ -43,6 +43,7 @@ def test_subset_keeps_everything_together(phi):
         (lambda o: Outputs(["a"], {"zed": [1]}, {"zeb": "m"}), UnknownNameError, "mean 'zed'"),
         (lambda o: o.select(zz=1), UnknownNameError, "known: z, m"),
         (lambda o: o.select(z=2), InputError, "runs from 0 to 0.5"),
+        (lambda o: o.select(m=("9.0", "9.5")), InputError, "selection in 'm' must hold real"),
         (lambda o: o.select(m=(9.5, 9.0)), InputError, "low <= high"),
         (lambda o: o.select(z=0.5, m=(9.05, 9.1)), InputError, "No element"),
         (lambda o: o.index("z0m9.5"), UnknownNameError, "Did you mean"),

@@ -136,6 +136,8 @@ def test_bad_runs_are_named(change, error, says):
         (lambda t: Runs.from_table(t, ["k"], ["y"]), InputError, "'k' is 1 in all rows"),
         (lambda t: Runs.from_table(t, ["p"], ["y"], ["y", "y"]), ShapeError, "2 columns of noise"),
         (lambda t: Runs.from_table(t, "p", ["y"]), InputError, "lists"),
+        (lambda t: Runs.from_table(t, ["p"], ["y"], "y"), InputError, "lists"),
+        (lambda t: Runs.from_table(t, ["p"], ["p", "y"]), InputError, "'p' is among both"),
         (lambda t: Runs.from_table(t, ["p"], ["y"], space=SPACE), InputError, "a, b"),
         (lambda t: Runs.from_table(t, ["n"], ["y"]), NotFiniteError, "'n'"),
         (lambda t: Runs.from_table(t, ["s"], ["y"]), InputError, "real numbers"),

@@ -214,6 +214,7 @@ def test_a_point_may_repeat_fixed_values_but_not_contradict_them(space):
         (lambda: Parameter("a", np.nan, 1), InputError, "low < high"),
         (lambda: Parameter("a", 0, 1, "log"), InputError, "log scale.*low > 0"),
         (lambda: Parameter("a", 0, 1, prior="loguniform"), InputError, "log scale"),
+        (lambda: Parameter("a", 0, 1, label=3), InputError, "label of parameter 'a' must be text"),
         (lambda: Parameter("a", 0, 1, "sqrt"), InputError, "'linear' or 'log'"),
         (lambda: Parameter("a", 0, 1, default=2), InputError, r"default .*outside.*\[0, 1\]"),
         (lambda: Parameter("a"), InputError, "no finite low"),

@@ -139,7 +139,7 @@ def test_a_table_of_runs_is_enough(line, observed, tmp_path):
         ({"desing": "sobol"}, "Did you mean 'design'"),
         ({"design": "sobl"}, "Did you mean 'sobol'"),
         ({"rule": "max"}, "max"),
-        ({"discrepancy_factor": -1.0}, "must be positive"),
+        ({"discrepancy_factor": -1.0}, "between 0 and inf"),
     ],
 )
 def test_bad_waves_are_refused(line, observed, tmp_path, change, message):

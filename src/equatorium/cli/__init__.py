@@ -1,6 +1,8 @@
 """The command line: ``equatorium COMMAND``, each command imported only when it is used."""
 
 import importlib
+import sys
+import traceback
 from typing import Any
 
 import click
@@ -48,6 +50,23 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (EquatoriumError, OSError) as error:
             raise click.ClickException(str(error)) from error
+        except (click.exceptions.Exit, click.exceptions.Abort, click.ClickException):
+            raise
+        except Exception as error:
+            if sys.flags.dev_mode:
+                raise
+            raise click.ClickException(_unexpected(error)) from error
+
+
+def _unexpected(error: Exception) -> str:
+    """Say what came from a fault of ours, of a plugin's or of a simulator's."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"{type(error).__name__}: {error} (from {last.name} in {last.filename}, line "
+        f"{last.lineno}). This was not foreseen: it is a fault of that code, or of an option that "
+        "it was given. Everything finished is kept. Report it to the code's authors with the whole "
+        "trace, which the same command shows with PYTHONDEVMODE=1 before it."
+    )
 
 
 @click.group(cls=Commands)

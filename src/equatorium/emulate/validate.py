@@ -76,10 +76,12 @@ def cross_validation_report(
         If there are fewer good runs than folds.
     """
     good = runs.good
-    if isinstance(folds, bool) or not isinstance(folds, int) or not 2 <= folds <= good.n:
+    if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
+        raise InputError(f"folds must be a whole number of at least 2, but it is {folds!r}.")
+    if good.n < folds:
         raise InputError(
-            f"folds must be a whole number from 2 to the number of good runs, {good.n}, but it is "
-            f"{folds!r}."
+            f"A cross-validation of {folds} folds needs at least {folds} runs that succeeded, but "
+            f"there are {good.n} (and {runs.n - good.n} failed). Make more runs."
         )
     fold = generator(rng).permutation(good.n) % folds
     order = np.argsort(fold, kind="stable")

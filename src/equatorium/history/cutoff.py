@@ -58,16 +58,16 @@ def rejection_cutoff(
         raise ShapeError(f"correlation must be square, but its shape is {C.shape}.")
     if not 0 < probability < 1:
         raise InputError(f"probability must lie between 0 and 1, but it is {probability!r}.")
-    if probability * draws < _TAIL:
-        raise InputError(
-            f"{draws} draws say nothing about a probability of {probability:g}: give "
-            f"draws={int(np.ceil(_TAIL / probability))} or more."
-        )
     scale = np.sqrt(np.maximum(np.diagonal(C), 0))
     if not (scale > 0).all() or not np.allclose(C, C.T, rtol=1e-8, atol=1e-12 * scale.max() ** 2):
         raise InputError("correlation must be symmetric with a positive diagonal.")
     if q == 1 and rank == 1:
         return float(-ndtri(probability / 2))
+    if probability * draws < _TAIL:
+        raise InputError(
+            f"{draws} draws say nothing about a probability of {probability:g}: give one of "
+            f"{_TAIL / draws:g} or more, or draws={_TAIL / probability:.0f}."
+        )
     values, vectors = np.linalg.eigh(C / np.outer(scale, scale))
     if values[0] < -1e-8 * q:
         raise InputError(

@@ -104,7 +104,7 @@ def rank_of(rule: str) -> int:
     >>> rank_of("second")
     2
     """
-    if rule not in RULES:
+    if not isinstance(rule, str) or rule not in RULES:
         raise InputError(
             f"There is no rule {rule!r}; there are {', '.join(RULES)}.{did_you_mean(rule, RULES)}"
         )

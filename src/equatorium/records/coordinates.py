@@ -65,12 +65,13 @@ def select_indices(
         known_coordinate(name, coords)
         values, slack = coords[name], tolerance(coords[name])
         if isinstance(criterion, tuple):
-            if len(criterion) != 2 or not criterion[0] <= criterion[1]:
+            edges = floats(criterion, f"the selection in {name!r}")
+            if edges.shape != (2,) or not edges[0] <= edges[1]:
                 raise InputError(
                     f"A range for {name!r} must be (low, high) with low <= high, but it is "
                     f"{criterion}. For several separate values give a list."
                 )
-            low, high = criterion
+            low, high = edges
             matched = (values >= low - slack) & (values <= high + slack)
         else:
             accepted = np.atleast_1d(floats(criterion, f"the selection in {name!r}"))

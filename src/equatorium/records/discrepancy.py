@@ -65,9 +65,13 @@ class Discrepancy(Record):
         for name in ("std", "fraction"):
             object.__setattr__(self, name, _size(name, getattr(self, name)))
         for name in ("length", "shift"):
-            given = {
-                str(k): _size(f"{name} along {k!r}", v) for k, v in getattr(self, name).items()
-            }
+            along = getattr(self, name)
+            if not isinstance(along, Mapping):
+                raise InputError(
+                    f"{name} of a Discrepancy goes by coordinate, such as "
+                    f"{{'log_mstar': 0.5}}, but it is {along!r}."
+                )
+            given = {str(k): _size(f"{name} along {k!r}", v) for k, v in along.items()}
             object.__setattr__(self, name, given)
         if any(value == 0 for value in self.length.values()):
             raise InputError("A correlation length must be positive; for none, set diagonal=True.")

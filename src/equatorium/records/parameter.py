@@ -59,6 +59,12 @@ class Parameter(Record):
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise InputError(f"A parameter needs a name (text), but it is {self.name!r}.")
+        for what in ("unit", "label", "description"):
+            if not isinstance(getattr(self, what), str):
+                raise InputError(
+                    f"The {what} of parameter {self.name!r} must be text, but it is "
+                    f"{getattr(self, what)!r}."
+                )
         if self.scale not in ("linear", "log"):
             raise InputError(
                 f"The scale of parameter {self.name!r} must be 'linear' or 'log', "

@@ -183,12 +183,16 @@ class Runs(Record):
         space : Space, optional
             Default: linear parameters whose box is the range of the data.
         """
-        if isinstance(inputs, str) or isinstance(outputs, str):
-            raise InputError("inputs and outputs must be lists of column names.")
+        if any(isinstance(names, str) for names in (inputs, outputs, noise)):
+            raise InputError("inputs, outputs and noise must be lists of column names.")
         space = inferred_space(table, inputs) if space is None else space
         if set(inputs) != set(space.names):
             raise InputError(f"inputs must be the free parameters {', '.join(space.names)}.")
         outputs = outputs if isinstance(outputs, Outputs) else Outputs(outputs)
+        if both := set(inputs) & set(outputs.names):
+            raise InputError(
+                f"Column {min(both)!r} is among both inputs and outputs; leave out one."
+            )
         if noise is not None and len(noise) != outputs.p:
             raise ShapeError(f"There are {outputs.p} outputs but {len(noise)} columns of noise.")
         return cls(space, outputs, **runs_fields(table, space, outputs, noise))

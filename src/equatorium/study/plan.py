@@ -4,12 +4,14 @@ Every table and key is listed in `SCHEMA`; anything else raises with a did-you-m
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from equatorium import registry
 from equatorium.errors import ConfigurationError, EquatoriumError, did_you_mean
+from equatorium.inference.convergence import limits
 from equatorium.records.discrepancy import Discrepancy
 from equatorium.records.observation import Observation
 from equatorium.records.runs import Runs
@@ -17,17 +19,43 @@ from equatorium.records.space import Space
 from equatorium.study.study import Study
 from equatorium.study.waveplan import WavePlan
 
-SCHEMA: dict[str, tuple[str, ...]] = {
-    "study": ("seed", "store", "report"),
-    "simulator": ("use", "options"),
-    "runs": ("path", "inputs", "outputs", "noise"),
-    "observation": ("use", "path", "select"),
-    "discrepancy": ("std", "fraction", "length", "shift", "diagonal"),
-    "emulator": ("use", "options", "accept"),
-    "wave": tuple(WavePlan.__dataclass_fields__),
-    "sampler": ("use", "options", "until"),
+# The forms that a value may have, with the words for them in an error.
+_NUMBER, _TEXT, _TABLE, _YES_NO = "a number", "text", "a table { ... }", "true or false"
+_WHOLE, _NAMES = "a whole number", "a list of names"
+_FORMS: dict[str, tuple[type, ...]] = {
+    _NUMBER: (int, float),
+    _WHOLE: (int,),
+    _TEXT: (str,),
+    _TABLE: (dict,),
+    _NAMES: (list,),
+    _YES_NO: (bool,),
+    "a number or a parameter's name": (int, float, str),
+    "text or a table { ... }": (str, dict),
 }
-PARAMETER_KEYS = ("fixed", "low", "high", "scale", "prior", "unit", "label", "default")
+_METHOD = {"use": _TEXT, "options": _TABLE}
+_WAVE = {int: _WHOLE, float: _NUMBER, str: _TEXT}
+SCHEMA: dict[str, dict[str, str]] = {
+    "study": {"seed": _WHOLE, "store": _TEXT, "report": _TEXT},
+    "simulator": _METHOD,
+    "runs": {"path": _TEXT, "inputs": _NAMES, "outputs": _NAMES, "noise": _NAMES},
+    "observation": {"use": _TEXT, "path": _TEXT, "select": _TABLE},
+    "discrepancy": {
+        "std": _NUMBER,
+        "fraction": _NUMBER,
+        "length": _TABLE,
+        "shift": _TABLE,
+        "diagonal": _YES_NO,
+    },
+    "emulator": {**_METHOD, "accept": _YES_NO},
+    "wave": {name: _WAVE[kind] for name, kind in get_type_hints(WavePlan).items()},
+    "sampler": {**_METHOD, "until": _TABLE},
+}
+PARAMETER_KEYS = {
+    "fixed": "a number or a parameter's name",
+    **dict.fromkeys(("low", "high", "default"), _NUMBER),
+    **dict.fromkeys(("scale", "unit", "label"), _TEXT),
+    "prior": "text or a table { ... }",
+}
 
 
 @dataclass(frozen=True)
@@ -150,12 +178,15 @@ def _check(tables: dict[str, Any]) -> None:
         )
 
 
-def _check_keys(where: str, row: dict[str, Any], known: tuple[str, ...]) -> None:
-    for key in row:
+def _check_keys(where: str, row: dict[str, Any], known: Mapping[str, str]) -> None:
+    for key, value in row.items():
         if key not in known:
             raise ConfigurationError(
                 f"unknown key {key!r} in {where}.{did_you_mean(key, known)} Known: {sorted(known)}"
             )
+        form = known[key]
+        if not isinstance(value, _FORMS[form]) or (isinstance(value, bool) and form != _YES_NO):
+            raise ConfigurationError(f"{key} in {where} must be {form}, but it is {value!r}")
 
 
 def _source(tables: dict[str, Any], folder: Path) -> tuple[Any, Space]:
@@ -196,11 +227,17 @@ def _observation(table: dict[str, Any], source: Any, folder: Path) -> Observatio
         if isinstance(source, Runs):
             raise ConfigurationError("a table of runs brings no observation: give 'path'")
         observation = source.observed(table["use"])
-    select = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in table.get("select", {}).items()
-    }
+    select = {name: _range(name, value) for name, value in table.get("select", {}).items()}
     return observation.select(**select) if select else observation
+
+
+def _range(name: str, value: Any) -> Any:
+    numbers = value if isinstance(value, list) else [value]
+    if len(numbers) > 2 or not all(type(x) in (int, float) for x in numbers):
+        raise ConfigurationError(
+            f"select of {name!r} must be a number or a range [low, high], but it is {value!r}"
+        )
+    return tuple(value) if len(numbers) == 2 else value
 
 
 def _sampler(table: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -208,8 +245,10 @@ def _sampler(table: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     options = dict(table.get("options", {}))
     if "until" in table:
-        options["until"] = table["until"]
-    return {"use": table.get("use", "emcee"), "options": options}
+        options["until"] = limits(table["until"])
+    spec = {"use": table.get("use", "emcee"), "options": options}
+    registry.from_spec("sampler", spec)  # a typing error is told before hours of runs
+    return spec
 
 
 def _check_writable(folder: Path) -> None:

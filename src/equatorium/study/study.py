@@ -10,6 +10,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from equatorium import registry
 from equatorium.citation import cite
 from equatorium.errors import InputError
@@ -84,6 +86,8 @@ class Study:
             Discrepancy.none() if discrepancy is None else discrepancy,
             registry.create("emulator", "trend-gp") if emulator is None else emulator,
         )
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise InputError(f"seed must be a whole number >= 0, but it is {seed!r}.")
         self.steps = Steps(store, seed=int(seed), progress=progress)
         self.steps.prepare()
         self.stage = self.problem.start()

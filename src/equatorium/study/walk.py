@@ -81,6 +81,7 @@ class Problem:
     def start(self) -> Stage:
         """Return the stage before the first wave."""
         source = self.source if isinstance(self.source, Runs) else self.source.identity()
+        self.discrepancy.covariance(self.observation)  # raises now, and not after the runs
         key = digest({"space": self.space, "source": source, "outputs": self.used})
         return Stage(Region(self.space), self.discrepancy, key)
 

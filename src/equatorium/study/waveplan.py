@@ -1,5 +1,6 @@
 """What one wave of history matching does, as data."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,7 @@ class WavePlan:
 
     def __post_init__(self) -> None:
         rank_of(self.rule)
-        if self.design not in DESIGNS:
+        if not isinstance(self.design, str) or self.design not in DESIGNS:
             raise ConfigurationError(
                 f"unknown design {self.design!r}.{did_you_mean(self.design, DESIGNS)} "
                 f"Known: {sorted(DESIGNS)}"
@@ -52,14 +53,17 @@ class WavePlan:
                 raise ConfigurationError(
                     f"a wave's {name} must be a whole number of at least {least}, not {value!r}"
                 )
-        if not 0 < self.probability < 1:
+        if self.held_out == 1:
             raise ConfigurationError(
-                f"a wave's probability must lie between 0 and 1, not {self.probability!r}"
+                "a wave's held_out must be 0 (cross-validation) or at least 2, as one run shows "
+                "no scatter"
             )
-        if not self.discrepancy_factor > 0:
-            raise ConfigurationError(
-                f"a wave's discrepancy_factor must be positive, not {self.discrepancy_factor!r}"
-            )
+        for name, below in (("probability", 1.0), ("discrepancy_factor", math.inf)):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < below:
+                raise ConfigurationError(
+                    f"a wave's {name} must be a number between 0 and {below:g}, not {value!r}"
+                )
 
 
 def wave_plans(
