@@ -235,6 +235,12 @@ def test_the_pool_is_an_executor():
         pool.submit(pow, 2)
 
 
+def test_leaving_a_pool_waits_for_the_calls_submitted_before():
+    with WorkerPool(10, 2) as pool:
+        calls = [pool.submit(divmod, k) for k in (3, 4, 5)]
+    assert [call.result(timeout=0) for call in calls] == [(3, 1), (2, 2), (2, 0)]
+
+
 def test_each_death_is_explained_and_the_next_call_gets_a_new_worker():
     with WorkerPool(9, 1) as pool:
         calls = [pool.submit(f) for f in (signal.raise_signal, os._exit, os.getpgid, hex)]

@@ -60,7 +60,7 @@ class WorkerPool(Executor):
         self._message = _encoded(resident)
         self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._processes: set[Any] = set()
-        self._stopping = False
+        self._stopping = self._ended = False
         self._threads = [
             threading.Thread(target=self._serve, name=f"{_NAME}-{k}", daemon=True)
             for k in range(workers)
@@ -96,6 +96,7 @@ class WorkerPool(Executor):
 
     def terminate(self) -> None:
         """End the workers now, in the middle of their calls, and wait until they are gone."""
+        self._ended = True
         self.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + PATIENCE
         for end in ("terminate", "kill"):
@@ -141,8 +142,8 @@ class WorkerPool(Executor):
                 target=serve, args=(theirs,), name=_NAME
             )
             with _START_LOCK:
-                if self._stopping:
-                    raise WorkerStartError("the pool has been shut down")
+                if self._ended:
+                    raise WorkerStartError("the pool has been terminated")
                 with contextlib.nullcontext() if needs_main else _main_script_unread():
                     process.start()
                 self._processes.add(process)
