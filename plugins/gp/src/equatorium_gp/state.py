@@ -17,11 +17,18 @@ def check_state(model: Any) -> None:
     """
     n = len(getattr(model, "X_", ()))
     d, p = model.n_features_in_, model.n_outputs_
+    group = getattr(model, "group_", None)
+    if not isinstance(group, np.ndarray) or group.ndim != 1 or group.dtype.kind != "i":
+        raise StateError("the state of TrendGP needs an array of whole numbers 'group_'.")
+    k, g = len(group), int(group.max(initial=-1)) + 1
+    if not 1 <= k <= p or group[0] != 0 or not set(np.diff(group).tolist()) <= {0, 1}:
+        raise StateError("'group_' of the state of TrendGP must number groups 0, 1, ... in order.")
     shapes: dict[str, tuple[int | None, ...]] = {
-        "X_": (n, d), "Y_": (n, p), "low_": (d,), "width_": (d,), "center_": (p,), "spread_": (p,),
-        "active_": (None,), "run_noise_": (n,), "output_noise_": (None,), "ratio_": (p,),
-        "scale_": (p,), "kernel_parameters_": (None,), "output_correlation_": (p, p),
-        "log_likelihood_": (p,), "coefficients_": (None, p),
+        "X_": (n, d), "Y_": (n, p), "low_": (d,), "width_": (d,), "center_": (p,),
+        "mixing_": (k, p), "unmixing_": (p, k), "active_": (None,), "run_noise_": (g, n),
+        "output_noise_": (None,), "ratio_": (k,), "scale_": (k,), "delta_": (g,),
+        "variance_factor_": (g,), "kernel_parameters_": (g, None), "error_correlation_": (k, k),
+        "coefficients_": (None, p),
     }  # fmt: skip
     for name, shape in shapes.items():
         value = getattr(model, name, None)
@@ -36,20 +43,21 @@ def check_state(model: Any) -> None:
             raise StateError(
                 f"the state of TrendGP needs a finite array {name!r} of shape {shape}."
             )
-    positive = ("width_", "spread_", "run_noise_", "scale_")
-    for name in positive:
+    for name in ("width_", "run_noise_", "scale_"):
         if (getattr(model, name) <= 0).any():
             raise StateError(f"{name!r} of the state of TrendGP must be positive.")
-    if model.output_noise_.size not in (0, p) or (model.output_noise_ < 0).any():
-        raise StateError("'output_noise_' of the state of TrendGP must hold p variances, or none.")
-    factor = getattr(model, "variance_factor_", None)
-    if not isinstance(factor, float) or not 1.0 <= factor < float("inf"):
-        raise StateError("'variance_factor_' of the state of TrendGP must be a number from 1.")
+    for name in ("delta_", "ratio_", "output_noise_"):
+        if (getattr(model, name) < 0).any():
+            raise StateError(f"{name!r} of the state of TrendGP must not be negative.")
+    if model.output_noise_.size not in (0, k):
+        raise StateError(f"'output_noise_' of the state of TrendGP must hold {k} values, or none.")
+    if np.linalg.eigvalsh(model.error_correlation_)[0] <= 0.0:
+        raise StateError("'error_correlation_' of the state of TrendGP is no correlation.")
+    if (model.variance_factor_ < 1.0).any():
+        raise StateError("'variance_factor_' of the state of TrendGP must be from 1.")
+    if k < p and not model.output_correlation:
+        raise StateError("'mixing_' of the state of TrendGP must have a row for every output.")
     inside = (model.active_ >= 0) & (model.active_ < d)
     texts = (getattr(model, "kernel_", None), getattr(model, "trend_", None))
     if not inside.all() or not all(isinstance(text, str) for text in texts):
         raise StateError("'active_', 'kernel_' or 'trend_' of the state of TrendGP is damaged.")
-    if not (
-        isinstance(model.delta_, float) and model.delta_ >= 0.0 and (model.ratio_ >= 0.0).all()
-    ):
-        raise StateError("'delta_' and 'ratio_' of the state of TrendGP must not be negative.")

@@ -1,33 +1,37 @@
 """The emulator ``trend-gp``: polynomial trend + Gaussian process + nugget, many outputs at once."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import gpytorch
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from equatorium import Dense, Diagonal, Emulator, Gaussian
+from equatorium import Diagonal, Emulator, Gaussian, LowRank
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError, NotSavableError, StateError
+from equatorium.errors import InputError, NotSavableError
 from equatorium_gp import kernels
-from equatorium_gp.correlation import shrunk_correlation, variance_factor
-from equatorium_gp.fit import Problem, learn, to_device
-from equatorium_gp.likelihood import LEAST_NUGGET, profile
+from equatorium_gp.components import Components
+from equatorium_gp.correlation import shrunk_correlation
+from equatorium_gp.fit import Problem, to_device
 from equatorium_gp.noise import factorise
-from equatorium_gp.posterior import Decomposed, Hyperparameters, Posterior
+from equatorium_gp.shared import Learned, Shared
 from equatorium_gp.spectral import tensor
 from equatorium_gp.state import check_state
 from equatorium_gp.trend import Basis, active_inputs, terms
 
 RICH = "scale(matern52) + scale(rbf)"  # two scales of variation: needs runs to tell them apart
 PLAIN = "matern52"
+# Variance of what the components of outputs leave out (a constant output, one that repeats
+# another), relative to the output's: far below the least nugget, far above rounding.
+LEAST = 1e-13
 
 
 class TrendGP(Emulator):
-    r"""Polynomial trend, Gaussian process and nugget, with one kernel for all outputs.
+    r"""Polynomial trend, Gaussian process and nugget, for many outputs at the cost of a few.
 
     For every output i
 
@@ -35,9 +39,15 @@ class TrendGP(Emulator):
 
     a polynomial g of the active inputs by generalised least squares (a flat prior on beta, whose
     uncertainty the prediction carries), a Gaussian process u, and a nugget nu for what the inputs
-    do not explain. The outputs share the kernel's shape; each has its own trend, signal variance
-    and nugget, at the cost of one output (see `equatorium_gp.spectral`). The kernel's parameters
-    maximise the exact restricted likelihood, by L-BFGS, under weak log-normal priors.
+    do not explain.
+
+    Where there are three runs per output, outputs are emulated through the components that
+    diagonalise their covariance and their noise (`equatorium_gp.components`): the few that vary
+    most share one kernel, the others, rougher functions, a second. Each component has its own
+    trend, signal variance and nugget, at the cost of one (`equatorium_gp.spectral`). With fewer
+    runs, or without `output_correlation`, the outputs themselves take the components' place and
+    share one kernel. Its parameters maximise the exact restricted likelihood, by L-BFGS, under
+    weak log-normal priors.
 
     Parameters
     ----------
@@ -55,7 +65,8 @@ class TrendGP(Emulator):
         Inputs that trend and process see (a factor of the kernel with its own ``[columns]``
         sees those); what the others do goes to the nugget. See `equatorium_gp.trend.active_inputs`.
     output_correlation : bool
-        Predict a dense covariance between outputs, from the correlation of their residuals.
+        Predict the covariance between outputs; else each output is emulated on its own, with one
+        kernel for all, and the covariance is diagonal.
     optimise : bool
         Whether to learn the kernel's parameters; scale and nugget are always learned.
     n_subset : int
@@ -79,16 +90,18 @@ class TrendGP(Emulator):
         [-1, 1], by generalised least squares.
     signal_variance_, nugget_variance_ : (p,) arrays
         In the outputs' squared units.
-    variance_factor_ : float
+    mixing_, unmixing_ : (k, p) and (p, k) arrays
+        From components to outputs and back; `group_` (k,) says which components share a kernel.
+    variance_factor_ : (g,) array
         By which predicted variances are larger than the kernel says, so that the leave-one-out
-        errors are as large as predicted.
-    output_correlation_ : (p, p) array
-        Of the errors of prediction, from the leave-one-out errors.
-    log_likelihood_ : (p,) array
-        Restricted log marginal likelihood.
+        errors are as large as predicted; one per group.
+    error_correlation_ : (k, k) array
+        Of the components' errors, from the leave-one-out errors, shrunk towards the identity.
+    log_likelihood_ : float
+        Restricted log marginal likelihood of all outputs.
     noise_misfit_ : float
-        Declared noise is used as a product, run by output (`equatorium_gp.noise.factorise`); this
-        is the rms of the log ratio of declared to used variances; 0 is exact.
+        Declared noise is used as a product, run by component (`equatorium_gp.noise.factorise`);
+        this is the rms of the log ratio of declared to used variances; 0 is exact.
 
     References
     ----------
@@ -135,58 +148,57 @@ class TrendGP(Emulator):
         _check_device(self.device)
         self.low_, width = X.min(axis=0), np.ptp(X, axis=0)
         self.width_ = np.where(width > 0, width, 1.0)
-        self.center_, spread = Y.mean(axis=0), Y.std(axis=0)
-        size = np.abs(Y).max(axis=0)
-        varies = spread > 1e-12 * size
-        # A constant output keeps a variance that is tiny beside its value, but positive.
-        self.spread_ = np.where(varies, spread, np.where(size > 0, size, 1.0))
-        self.X_, self.Y_ = X, Y
-        scaled = (X - self.low_) / self.width_
-        active = active_inputs(scaled, self._scaled_outputs(), self.active)
+        noise = None if noise is None or not noise.any() else noise
+        found = Components.of(Y, noise, self.output_correlation)
+        self.X_, self.Y_, self.center_ = X, Y, found.center
+        self.mixing_, self.unmixing_, self.group_ = found.mixing, found.unmixing, found.group
+        scaled, spread = (X - self.low_) / self.width_, np.maximum(Y.std(axis=0), 1e-300)
+        active = active_inputs(scaled, (Y - self.center_) / spread, self.active)
         self.active_ = np.array(active)
         self.trend_ = self._choose_trend(n, len(active))
-        self.kernel_ = self._choose_kernel(n, len(active), Y.shape[1])
-        if noise is None or not noise.any():
-            self.run_noise_, self.output_noise_, self.noise_misfit_ = np.ones(n), np.zeros(0), 0.0
-        else:
-            self.run_noise_, self.output_noise_, self.noise_misfit_ = factorise(noise)
-        problem, kernel = self._problem(), self._build_kernel()
-        delta = LEAST_NUGGET if problem.noise is not None else 0.0
-        if self.optimise and varies.any():
-            seen = Problem(
-                problem.X,
-                problem.Y[:, varies],
-                problem.H,
-                problem.a,
-                None if problem.noise is None else problem.noise[varies],
-            )
-            rng = np.random.default_rng(self.random_state)
-            delta = learn(kernel, seen, self.n_subset, self.full_evaluations, rng)
-        places = [p.detach().cpu().numpy().ravel() for p in kernel.parameters()]
-        self.kernel_parameters_ = np.concatenate([np.zeros(0), *places]).astype(np.float64)
-        self._profile(kernel, problem, delta)
+        self.kernel_ = self._choose_kernel(n, len(active), int((self.group_ == 0).sum()))
+        self._declare(None if noise is None else found.noise(noise))
+        self._learn()
 
-    def _profile(self, kernel: Any, problem: Problem, delta: float) -> None:
-        """Learn scale and nugget of each output, given the kernel, and what follows from them."""
-        decomposed = Decomposed.of(kernel, problem, delta)
-        found = profile(decomposed.spectrum.values, decomposed.Z, problem.noise)
-        self.ratio_, self.scale_, self.delta_ = found.ratio, found.scale, delta
-        learned = Hyperparameters(found.ratio, found.scale, delta)
-        posterior = Posterior(kernel, problem, learned, decomposed)
-        self._learn_from_errors(posterior, problem)
-        contrasts = decomposed.spectrum.values.size
-        self.log_likelihood_ = posterior.log_likelihood() - contrasts * np.log(self.spread_)
-        self.coefficients_ = posterior.coefficients() * self.spread_
+    def _declare(self, noise: FloatArray | None) -> None:
+        """Take the declared noise of the components, group by group, as a product."""
+        groups, n = self._groups, len(self.X_)
+        self.run_noise_, self.noise_misfit_ = np.ones((len(groups), n)), 0.0
+        self.output_noise_ = np.zeros(0 if noise is None else len(self.group_))
+        if noise is None:
+            return
+        squares = 0.0
+        for g, columns in enumerate(groups):
+            self.run_noise_[g], self.output_noise_[columns], misfit = factorise(noise[:, columns])
+            squares += len(columns) * misfit**2
+        self.noise_misfit_ = float(np.sqrt(squares / len(self.group_)))
+
+    def _learn(self) -> None:
+        """Learn kernel, scale and nugget of each group, and what follows from them."""
+        rng = np.random.default_rng(self.random_state)
+        budget = (self.n_subset, self.full_evaluations) if self.optimise else None
+        learned = [
+            Shared.learned(self._build_kernel(), self._problem(g), budget, rng)
+            for g in range(len(self._groups))
+        ]
+        k = len(self.group_)
+        self.ratio_, self.scale_, coefficients = np.zeros(k), np.zeros(k), [np.zeros(0)] * k
+        log_likelihood, errors = 0.0, np.zeros((len(self.X_), k))
+        for (numbers, shared), columns in zip(learned, self._groups, strict=True):
+            self.ratio_[columns], self.scale_[columns] = numbers.ratio, numbers.scale
+            log_likelihood += float(shared.posterior.log_likelihood().sum())
+            errors[:, columns] = shared.standardised_errors()
+            for j, column in enumerate(columns):
+                coefficients[column] = shared.posterior.coefficients()[:, j]
+        self.kernel_parameters_ = np.array([numbers.kernel for numbers, _ in learned])
+        self.delta_ = np.array([numbers.delta for numbers, _ in learned])
+        self.variance_factor_ = np.array([numbers.variance_factor for numbers, _ in learned])
+        self.error_correlation_ = shrunk_correlation(errors)
+        contrasts = len(self.X_) - learned[0][1].posterior.transform.shape[1]
+        sizes = np.linalg.svd(self.mixing_, compute_uv=False)
+        self.log_likelihood_ = log_likelihood - contrasts * float(np.log(sizes).sum())
+        self.coefficients_ = np.transpose(coefficients) @ self.mixing_
         self.coefficients_[0] += self.center_
-
-    def _learn_from_errors(self, posterior: Posterior, problem: Problem) -> None:
-        """Learn the variance factor and the outputs' correlation from leave-one-out errors."""
-        mean, variance = posterior.leave_one_out()
-        noise = np.zeros(variance.shape[1]) if problem.noise is None else problem.noise
-        error, declared = self._scaled_outputs() - mean, problem.a[:, None] * noise
-        self.variance_factor_ = variance_factor(error, variance, declared)
-        total = self.variance_factor_ * variance + declared
-        self.output_correlation_ = shrunk_correlation(error / np.sqrt(total))
 
     @property
     def terms_(self) -> list[tuple[int, ...]]:
@@ -195,22 +207,22 @@ class TrendGP(Emulator):
 
     @property
     def signal_variance_(self) -> FloatArray:
-        """``s_j^2`` (p,), in the outputs' squared units: what multiplies the kernel."""
-        return np.asarray(self.scale_ * self.spread_**2)
+        """What multiplies the kernel (p,), in the outputs' squared units."""
+        return np.asarray(self.scale_ @ self.mixing_**2)
 
     @property
     def nugget_variance_(self) -> FloatArray:
         """The learned nugget (p,), in the outputs' squared units."""
-        share = self.delta_ if self.output_noise_.size else self.ratio_
-        return np.asarray(share * self.signal_variance_)
+        share = self.delta_[self.group_] if self.output_noise_.size else self.ratio_
+        factor = np.sqrt(share * self.scale_)[:, None] * self.mixing_
+        return np.asarray((factor * (self.error_correlation_ @ factor)).sum(axis=0))
 
     def _predict_dist(self, X: FloatArray) -> Gaussian:
         scaled = (X - self.low_) / self.width_
-        mean, variance = self._posterior.predict(scaled, self._basis(scaled))
-        mean, std = mean * self.spread_ + self.center_, np.sqrt(variance) * self._spread_of_errors
-        if self.output_correlation and self.n_outputs_ > 1:
-            return Gaussian(mean, self._correlation.scaled(std))
-        return Gaussian(mean, Diagonal(std**2))
+        H = self._basis(scaled)
+        return self._of_outputs(
+            *_side_by_side(shared.predict(scaled, H) for shared in self._shared)
+        )
 
     def loo(self) -> Gaussian:
         """Predict every run from all others at the hyperparameters of all, in closed form.
@@ -221,36 +233,34 @@ class TrendGP(Emulator):
             (n, p), as `predict_dist` would give: with the nugget, without the declared noise.
         """
         self._validate_query(self.X_)
-        mean, variance = self._posterior.leave_one_out()
-        return Gaussian(
-            mean * self.spread_ + self.center_, Diagonal(variance * self._spread_of_errors**2)
-        )
+        return self._of_outputs(*_side_by_side(one.leave_one_out() for one in self._shared))
+
+    def _of_outputs(self, mean: FloatArray, variance: FloatArray) -> Gaussian:
+        """Carry mean and variance (m, k) of the components back to the outputs."""
+        own, std = self.center_ + mean @ self.mixing_, np.sqrt(variance)
+        if not self.output_correlation or self.n_outputs_ == 1:
+            return Gaussian(own, Diagonal((std * np.diagonal(self.mixing_)) ** 2))
+        factor = self.mixing_.T * std[:, None, :]
+        if self._correlated:
+            factor = factor @ self._correlation_root
+        return Gaussian(own, LowRank(self._least, factor))
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
-        """Take on a state and decompose the kernel matrix anew."""
-        self._posterior: Any = None
+        """Take on a state and decompose the kernel matrices anew."""
+        self._shared: Any = None
         super().set_state(state)
         if state:
             check_state(self)
             _check_device(self.device)
-            kernel = self._build_kernel()
-            start = 0
-            for parameter in kernel.parameters():
-                size = parameter.numel()
-                part = tensor(self.kernel_parameters_[start : start + size], self.device)
-                parameter.data.copy_(part.reshape(parameter.shape))
-                parameter.requires_grad_(False)
-                start += size
-            if start != self.kernel_parameters_.size:
-                raise StateError(
-                    f"kernel {self.kernel_ or self.kernel!r} has {start} parameters, but the state "
-                    f"holds {self.kernel_parameters_.size}."
-                )
-            self._correlation = Dense(self.output_correlation_)
-            learned = Hyperparameters(self.ratio_, self.scale_, self.delta_)
-            problem = self._problem()
-            decomposed = Decomposed.of(kernel, problem, self.delta_)
-            self._posterior = Posterior(kernel, problem, learned, decomposed)
+            self._correlation_root = np.linalg.cholesky(self.error_correlation_)
+            self._correlated = bool(np.any(self.error_correlation_ != np.eye(len(self.scale_))))
+            spread2 = np.square(self.mixing_).sum(axis=0)
+            size2 = np.where(self.center_ != 0.0, self.center_**2, 1.0)
+            self._least = LEAST * np.where(spread2 > 0.0, spread2, size2)
+            self._shared = [
+                Shared.rebuilt(self._build_kernel(), self._problem(g), self._learned(g))
+                for g in range(len(self._groups))
+            ]
         return self
 
     def save(self, path: str | Path) -> None:
@@ -307,25 +317,38 @@ class TrendGP(Emulator):
         )
 
     @property
-    def _spread_of_errors(self) -> FloatArray:
-        return np.asarray(self.spread_ * self.variance_factor_**0.5)
+    def _groups(self) -> list[npt.NDArray[np.intp]]:
+        """Columns of the components that share a kernel."""
+        return [np.flatnonzero(self.group_ == g) for g in range(int(self.group_.max()) + 1)]
 
-    def _scaled_outputs(self) -> FloatArray:
-        return np.asarray((self.Y_ - self.center_) / self.spread_)
+    def _learned(self, g: int) -> Learned:
+        columns = self._groups[g]
+        return Learned(
+            self.kernel_parameters_[g],
+            self.ratio_[columns],
+            self.scale_[columns],
+            float(self.delta_[g]),
+            float(self.variance_factor_[g]),
+        )
 
     def _basis(self, scaled: FloatArray) -> FloatArray:
         return Basis(self.terms_)(scaled)
 
-    def _problem(self) -> Problem:
-        scaled = (self.X_ - self.low_) / self.width_
-        noise = self.output_noise_ / self.spread_**2 if self.output_noise_.size else None
+    def _problem(self, g: int) -> Problem:
+        columns, scaled = self._groups[g], (self.X_ - self.low_) / self.width_
+        scores = (self.Y_ - self.center_) @ self.unmixing_[:, columns]
         return Problem(
             tensor(scaled, self.device),
-            tensor(self._scaled_outputs(), self.device),
+            tensor(scores, self.device),
             self._basis(scaled),
-            self.run_noise_,
-            noise,
+            self.run_noise_[g],
+            self.output_noise_[columns] if self.output_noise_.size else None,
         )
+
+
+def _side_by_side(parts: Iterable[tuple[FloatArray, FloatArray]]) -> list[FloatArray]:
+    """Join mean and variance (m, k) of the groups."""
+    return [np.concatenate(both, axis=1) for both in zip(*parts, strict=True)]
 
 
 def _check_device(device: str) -> None:
