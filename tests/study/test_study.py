@@ -128,6 +128,32 @@ def test_a_table_of_runs_is_enough(line, observed, tmp_path):
     assert abs(draws.mean[0] - 0.3) < 3 * draws.std[0]
     with pytest.raises(errors.InputError, match="a table of runs serves one wave"):
         study.history_match(2)
+    # The draws belong to the emulator before: they are not shown beside another.
+    wave = study.emulate(held_out=20)
+    assert study.draws is None and "Posterior" not in study.summary()
+    assert wave.n_runs == 40 and wave.report.n == 20
+
+
+def test_a_sorted_table_is_tested_all_over_and_not_at_its_end(line, observed, tmp_path, polynomial):
+    simulator = line()
+    theta = simulator.space.sample(60, 1)
+    theta = theta[np.argsort(theta[:, 1])]
+    runs = eq.run_design(simulator, simulator.space, theta, executor="serial", progress=False)
+    study = make(runs, observed, tmp_path, emulator=polynomial())
+    truth = study.emulate(held_out=20, accept=True).report.truth
+    rows = [int(np.flatnonzero((runs.Y[:, 1:4] == row[1:4]).all(1))[0]) for row in truth]
+    assert len(set(rows)) == 20 and 20 < np.mean(rows) < 40
+    with pytest.raises(errors.InputError, match="between 1 and 59"):
+        study.emulate(held_out=60)
+
+
+def test_another_shared_variance_is_another_study(line, observed, tmp_path):
+    digests = set()
+    for variance in (None, 0.01, 0.02):
+        simulator = line()
+        simulator.covariance = None if variance is None else eq.Diagonal(np.full(5, variance))
+        digests.add(make(simulator, observed, tmp_path).stage.key)
+    assert len(digests) == 3
 
 
 @pytest.mark.parametrize(

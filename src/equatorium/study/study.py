@@ -135,7 +135,7 @@ class Study:
             if rank_of(plan.rule) > q:
                 raise InputError(f"the rule {plan.rule!r} needs more data than the {q} there are")
         walk = Walk(self.problem, self.steps, executor, accept)
-        self.stage = self.problem.start()
+        self.stage, self.draws = self.problem.start(), None  # draws of other emulators are none
         for plan in plans:
             self.stage = walk.narrow(walk.train(self.stage, plan), plan)
         return self.stage.region
@@ -167,7 +167,8 @@ class Study:
         """
         plan = WavePlan(runs=runs or 10 * self.problem.space.d, held_out=held_out)
         walk = Walk(self.problem, self.steps, executor, accept)
-        self.stage = walk.train(self.problem.start(), plan)
+        self.stage, self.draws = self.problem.start(), None
+        self.stage = walk.train(self.stage, plan)
         return self.stage.waves[-1]
 
     def sample(self, sampler: str | Sampler = "emcee", **options: Any) -> Draws:

@@ -82,8 +82,10 @@ class Problem:
         """Return the stage before the first wave."""
         source = self.source if isinstance(self.source, Runs) else self.source.identity()
         self.discrepancy.covariance(self.observation)  # raises now, and not after the runs
-        key = digest({"space": self.space, "source": source, "outputs": self.used})
-        return Stage(Region(self.space), self.discrepancy, key)
+        inputs = {"space": self.space, "source": source, "outputs": self.used}
+        if self.shared is not None:
+            inputs["shared"] = self.shared
+        return Stage(Region(self.space), self.discrepancy, digest(inputs))
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,12 @@ class Walk:
         """Design, run, fit and validate the next wave's emulator."""
         problem, k = self.problem, len(stage.waves) + 1
         runs, key = self._runs(stage, plan)
-        fresh = runs.subset(np.arange(runs.n - plan.held_out))
-        held = runs.subset(np.arange(fresh.n, runs.n)) if plan.held_out else None
+        fresh, held = runs, None
+        if plan.held_out and isinstance(problem.source, Runs):  # which may be sorted
+            fresh, held = runs.split(plan.held_out, entropy(self.steps.seed, "held-out"))
+        elif plan.held_out:
+            fresh = runs.subset(np.arange(runs.n - plan.held_out))
+            held = runs.subset(np.arange(fresh.n, runs.n))
         discrepancy = stage.discrepancy.inflated(plan.discrepancy_factor)
 
         def fit(rng: np.random.Generator) -> Any:
