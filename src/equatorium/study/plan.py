@@ -5,7 +5,7 @@ Every table and key is listed in `SCHEMA`; anything else raises with a did-you-m
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -81,7 +81,6 @@ class Plan:
     sampler: dict[str, Any] | None
     report: Path
     accept: bool = False
-    text: str = field(default="", repr=False)
 
     def execute(self) -> list[Path]:
         """Walk the whole line and return the files of the report."""
@@ -113,19 +112,18 @@ def read_plan(path: str | Path) -> Plan:
     """
     path = Path(path)
     try:
-        text = path.read_text()
-        tables = tomllib.loads(text)
+        tables = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     try:
-        return _plan(tables, path.parent, text)
+        return _plan(tables, path.parent)
     except EquatoriumError as error:
         raise ConfigurationError(f"{path}: {error}") from error
 
 
-def _plan(tables: dict[str, Any], folder: Path, text: str) -> Plan:
+def _plan(tables: dict[str, Any], folder: Path) -> Plan:
     _check(tables)
     head = tables.get("study", {})
     source, space = _source(tables, folder)
@@ -147,7 +145,6 @@ def _plan(tables: dict[str, Any], folder: Path, text: str) -> Plan:
         sampler=_sampler(tables.get("sampler")),
         report=Path(head.get("report", "report")),
         accept=accept,
-        text=text,
     )
 
 
