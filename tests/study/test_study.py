@@ -8,6 +8,7 @@ import pytest
 import equatorium as eq
 from equatorium import errors
 from equatorium.study.steps import Steps
+from equatorium.study.waveplan import WavePlan
 
 QUICK = {"walkers": 16, "max_steps": 400, "until": {"rhat": 1.5, "ess": 40}}
 
@@ -171,6 +172,12 @@ def test_another_shared_variance_is_another_study(line, observed, tmp_path):
 def test_bad_waves_are_refused(line, observed, tmp_path, change, message):
     with pytest.raises(errors.InputError, match=message):
         make(line(), observed, tmp_path).history_match([change])
+
+
+def test_options_that_would_be_ignored_are_refused(line, observed, tmp_path):
+    study = make(line(), observed, tmp_path)
+    with pytest.raises(errors.ConfigurationError, match=r"runs.* do not reach a WavePlan"):
+        study.history_match([WavePlan()], runs=40)
 
 
 def test_an_observation_outside_the_outputs_is_refused(line, tmp_path):

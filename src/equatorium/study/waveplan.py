@@ -73,6 +73,11 @@ def wave_plans(
     rows = [{}] * waves if isinstance(waves, int) else waves
     if not rows:
         raise ConfigurationError("history matching needs at least one wave")
+    if options and any(isinstance(row, WavePlan) for row in rows):
+        raise ConfigurationError(
+            f"options for all waves ({', '.join(options)}) do not reach a WavePlan, which is "
+            "complete: put them into it, or give the waves as mappings"
+        )
     return tuple(row if isinstance(row, WavePlan) else _plan({**options, **row}) for row in rows)
 
 
