@@ -37,6 +37,13 @@ def perilous(a, rng):
     return [a + rng.random(), os.getpid() if a == 1 else threads]
 
 
+def forks(a):
+    if os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def slow(a):
     (FOLDER / f"pid-{os.getpid()}").touch()
     with (FOLDER / "calls").open("a") as file:
@@ -284,6 +291,11 @@ def test_the_main_script_is_hidden_from_workers_only():
     assert {key for key in other if key not in ours} == {
         key for key in spawn.get_preparation_data("other") if key.startswith("init_main")
     }
+
+
+def test_a_death_is_seen_although_a_forked_child_holds_the_pipe_open(module):
+    with WorkerPool(0, 1) as pool, pytest.raises(WorkerDiedError, match="SIGKILL"):
+        pool.submit(module.forks).result(timeout=10)
 
 
 def test_terminating_ends_calls_and_processes_at_once():

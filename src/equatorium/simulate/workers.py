@@ -122,7 +122,7 @@ class WorkerPool(Executor):
                 if pipe is None:
                     process, pipe = self._start()
                 pipe.send(request)
-                fine, answer = pipe.recv()
+                fine, answer = _receive(process, pipe)
             except (EOFError, OSError):
                 reason = self._bury(process, pipe)
                 process, pipe = None, None
@@ -152,7 +152,7 @@ class WorkerPool(Executor):
         theirs.close()
         try:
             mine.send_bytes(self._message)
-            problem = mine.recv()
+            problem = _receive(process, mine)
         except (EOFError, OSError):
             reason = self._bury(process, mine)
             problem = GUARD_ADVICE if process.exitcode == UNGUARDED else f"it {reason}"
@@ -172,6 +172,18 @@ class WorkerPool(Executor):
             process.join()
         self._processes.discard(process)
         return describe_exit(process.exitcode)
+
+
+def _receive(process: Any, pipe: Connection) -> Any:
+    """Wait for a message; EOFError if the process ends without one.
+
+    The end of the pipe is no sure sign of that: a child that the simulator has forked may outlive
+    the worker, and holds its end of the pipe open.
+    """
+    while not pipe.poll(1.0):
+        if process.exitcode is not None and not pipe.poll():
+            raise EOFError
+    return pipe.recv()
 
 
 def describe_exit(code: int | None) -> str:
