@@ -108,6 +108,15 @@ def vector(x: Any, name: str, size: int | None = None, allow_nan: bool = False) 
     return array
 
 
+def instance(value: Any, kind: type, name: str) -> None:
+    """Raise InputError naming what came, unless `value` is of the kind.
+
+    >>> instance(2, int, "n")
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"{name} must be of the type {kind.__name__}, but it is {value!r:.80}.")
+
+
 def same_length(**arrays: Any) -> int:
     """Return the common length of the named arrays (None is skipped), or raise ShapeError.
 

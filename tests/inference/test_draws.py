@@ -142,6 +142,8 @@ def test_bad_input():
         Draws(("a",), x, lp[0])
     with pytest.raises(InputError, match="finite"):
         Draws(("a",), x, lp - np.inf)
+    with pytest.raises(InputError, match="'a' occurs more than once"):
+        Draws(("a", "a"), np.zeros((4, 9, 8, 2)), np.zeros((4, 9, 8)))
     with pytest.raises(InputError, match="mass, rate"):
         Draws(("a",), x, lp, SPACE)
     with pytest.raises(UnknownNameError, match="Did you mean 'mass'"):

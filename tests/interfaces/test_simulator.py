@@ -88,6 +88,7 @@ def test_forms_of_a_result(result, values, variance):
     ("result", "message"),
     [
         ([1.0], "returned 1 values, but declares 2 outputs"),
+        ((1.0, 2.0), r"A tuple is read as \(values, variance\)"),
         (3.0, "returned 1 values"),
         (np.ones((2, 2)), r"1-D, not of shape \(2, 2\)"),
         (([1, 2], [1.0]), "2 values but 1 variances"),

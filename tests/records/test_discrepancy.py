@@ -102,6 +102,12 @@ def test_none_is_zero(epochs):
     assert type(c + epochs.covariance) is Diagonal
 
 
+def test_a_tiny_length_means_independence():
+    seen = Observation([1.0, 2.0], [0.1, 0.1], {"m": [1.0, 2.0]})
+    covariance = Discrepancy(0.1, length={"m": 1e-200}).covariance(seen)
+    np.testing.assert_allclose(covariance.dense(), 0.01 * np.eye(2))
+
+
 def test_data_without_coordinates_may_be_independent():
     seen = Observation([1.0, 2.0], [0.1, 0.1], names=["a", "b"])
     np.testing.assert_allclose(Discrepancy(0.3).covariance(seen).dense(), 0.09 * np.eye(2))
@@ -117,6 +123,7 @@ def test_data_without_coordinates_may_be_independent():
         (lambda o: Discrepancy(shift={"m": 1}).covariance(o.select(m=9)), InputError, "two data"),
         (lambda o: Discrepancy(-0.1), InputError, "std .*>= 0.*-0.1"),
         (lambda o: Discrepancy("a"), InputError, "'a'"),
+        (lambda o: Discrepancy(1e200), InputError, r"1e\+200"),
         (lambda o: Discrepancy(0.1, length=0.5), InputError, "goes by coordinate"),
         (lambda o: Discrepancy(np.nan), InputError, "nan"),
         (lambda o: Discrepancy(0.1, length={"m": 0}), InputError, "must be positive"),

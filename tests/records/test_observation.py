@@ -171,6 +171,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         ),
         (lambda: Observation([1, np.inf], [1, 1], names=["a", "b"]), NotFiniteError, "1 'b'"),
         (lambda: Observation([1, 2], [1, np.nan]), NotFiniteError, "errors"),
+        (lambda: Observation([1, 2], [[1, 2], [2, 1]]), InputError, "smallest eigenvalue is -1"),
         (lambda: Observation([1, 2], [1, -1]), InputError, "Datum 1 has a negative error"),
         (lambda: Observation([1, 2], [1, 1, 1]), ShapeError, "2 values, but it has 3"),
         (lambda: Observation([1, 2], np.eye(3)), ShapeError, r"\(2, 2\)"),

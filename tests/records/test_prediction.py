@@ -210,6 +210,7 @@ def test_categorical_scores_labels():
         (lambda: Categorical([[0.5, 0.5]], ["a"]), ShapeError, "2 distinct"),
         (lambda: Categorical([[0.5, 0.5]], ["a", "b"]).log_prob([[1, 1]]), InputError, "single 1"),
         (lambda: PREDICTIONS["gaussian"].quantile(1.2), InputError, "between 0 and 1"),
+        (lambda: PREDICTIONS["gaussian"].log_prob([[1.0]]), ShapeError, r"\(3, 2\)"),
         (lambda: PREDICTIONS["gaussian"].cdf(np.zeros((2, 5))), ShapeError, r"\(3, 2\)"),
         (lambda: PREDICTIONS["weighted"].marginal(7), InputError, "0 to 1"),
         (lambda: PREDICTIONS["weighted"].project(np.ones((2, 5))), ShapeError, r"\(q, 2\)"),

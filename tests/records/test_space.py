@@ -211,6 +211,7 @@ def test_a_point_may_repeat_fixed_values_but_not_contradict_them(space):
     [
         (lambda: Parameter("a", 2, 1), InputError, "'a' needs low < high.*swapped"),
         (lambda: Parameter("a", 1, 1), InputError, "low < high"),
+        (lambda: Parameter("a", -1e308, 1e308), InputError, "'a'.* too wide"),
         (lambda: Parameter("a", np.nan, 1), InputError, "low < high"),
         (lambda: Parameter("a", 0, 1, "log"), InputError, "log scale.*low > 0"),
         (lambda: Parameter("a", 0, 1, prior="loguniform"), InputError, "log scale"),

@@ -214,3 +214,19 @@ def test_a_file_that_cannot_be_written_is_found_out_first(line, observed, tmp_pa
     with pytest.raises(errors.FileFormatError, match=r"notes\.h5"):
         make(line(), observed, tmp_path, store=foreign)
     assert foreign.read_text() == "my notes"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"discrepancy": 0.1}, "discrepancy must be of the type Discrepancy, but it is 0.1"),
+        ({"emulator": "trend-pg"}, "Did you mean 'trend-gp'"),
+        ({"seed": "1"}, "seed must be a whole number"),
+        ({"source": 3}, "needs a Simulator or Runs"),
+        ({"observation": [1.0]}, "observation must be of the type Observation"),
+    ],
+)
+def test_what_is_no_part_of_a_study_is_named(line, observed, tmp_path, change, message):
+    parts = {"source": line(), "observation": observed, "store": tmp_path / "s.h5"} | change
+    with pytest.raises(errors.EquatoriumError, match=message):
+        eq.Study(**parts)

@@ -11,6 +11,7 @@ from equatorium.checks import FloatArray, floats, read_only
 from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError, did_you_mean
 from equatorium.inference.convergence import Convergence, assess
 from equatorium.records.base import Record, entries
+from equatorium.records.outputs import unique_names
 from equatorium.records.space import Space
 
 
@@ -55,7 +56,7 @@ class Draws(Record):
 
     def __post_init__(self) -> None:
         samples, log_prob = floats(self.samples, "samples"), floats(self.log_prob, "log_prob")
-        names = tuple(self.names)
+        names = unique_names(self.names, "parameters")
         if samples.ndim != 4 or samples.shape[-1] != len(names) or not samples.size:
             raise ShapeError(
                 f"samples must have shape (ensemble, step, walker, {len(names)}) for "

@@ -128,6 +128,7 @@ class Simulator(ABC):
                 f"{self.name} returned {run.values.size} values, but declares "
                 f"{self.outputs.p} outputs; let it return one value for each of "
                 f"{_shortened(self.outputs.names)}."
+                + (" A tuple is read as (values, variance)." if isinstance(result, tuple) else "")
             )
         return run
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from equatorium.checks import FloatArray, Rng, generator
+from equatorium.checks import FloatArray, Rng, generator, instance
 from equatorium.errors import InputError, did_you_mean
 from equatorium.interfaces.simulator import Simulator
 from equatorium.records.covariance import Covariance
@@ -104,6 +104,8 @@ def wrap(
     """
     if not callable(function):
         raise InputError(f"wrap needs a function, not {function!r}.")
+    instance(space, Space, "space")
+    instance(outputs, Outputs, "outputs")
     return Wrapped(
         function,
         space,

@@ -124,7 +124,7 @@ class Discrepancy(Record):
 
     def _correlation(self, observation: Observation) -> FloatArray:
         scaled = np.stack([observation.coords[c] / self.length[c] for c in self.length], axis=1)
-        r = np.sqrt(5) * cdist(scaled, scaled)
+        r = np.minimum(np.sqrt(5) * cdist(scaled, scaled), 1e3)  # beyond, exp(-r) is zero
         matern = (1 + r + r**2 / 3) * np.exp(-r)
         return np.asarray(np.where(_together(observation, tuple(self.length)), matern, 0.0))
 
@@ -134,7 +134,7 @@ def _size(name: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    if not (np.isfinite(number) and number >= 0):
+    if not (np.isfinite(number * number) and number >= 0):
         raise InputError(f"{name} of a Discrepancy must be a number >= 0, but it is {value!r}.")
     return number
 

@@ -15,7 +15,8 @@ from equatorium.errors import (
 )
 from equatorium.records.base import Record
 from equatorium.records.coordinates import check_coordinates, check_units, select_indices
-from equatorium.records.covariance import Covariance, as_covariance
+from equatorium.records.covariance import Covariance, Dense, as_covariance
+from equatorium.records.factor import square_root
 from equatorium.records.matching import response
 from equatorium.records.observation_table import fields_of, table_of
 from equatorium.records.outputs import Outputs, unique_names
@@ -92,6 +93,8 @@ class Observation(Record):
                         f"{self.describe(int(np.argmin(given)))} has a negative error."
                     )
             covariance = as_covariance(given)
+        if isinstance(covariance, Dense):
+            square_root(covariance.matrix)  # other errors, added to it, would hide a wrong one
         if covariance.batch or covariance.p != values.size:
             raise ShapeError(
                 f"{values.size} values need errors ({values.size},) or a covariance "

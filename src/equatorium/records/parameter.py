@@ -115,6 +115,11 @@ class Parameter(Record):
             came = f"low = {low:.6g} and high = {high:.6g}"
             hint = " Are they swapped?" if low > high else ""
             raise InputError(f"Parameter {name!r} needs low < high, but it has {came}.{hint}")
+        if not np.isfinite(high - low):
+            raise InputError(
+                f"The range of parameter {name!r}, [{low:.6g}, {high:.6g}], is too wide for "
+                "floating-point numbers. Narrow it, or give another unit."
+            )
         if low <= 0 and (self.scale == "log" or self.prior == "loguniform"):
             raise InputError(
                 f"Parameter {name!r} is on a log scale, which needs low > 0, but low = {low:.6g}. "

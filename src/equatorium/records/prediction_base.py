@@ -81,6 +81,8 @@ class Prediction(Record, ABC):
     def _points(self, y: Any) -> FloatArray:
         y = floats(y, "y")
         try:
+            if y.ndim and y.shape[-1] != self.p:
+                raise ValueError("one number must not stand for several outputs")
             return np.broadcast_to(y, (self.m, self.p))
         except ValueError as error:
             raise ShapeError(f"y must have shape ({self.m}, {self.p}), not {y.shape}.") from error

@@ -9,7 +9,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from equatorium.checks import FloatArray, Rng, floats, generator, matrix, read_only, same_length
+from equatorium.checks import (
+    FloatArray,
+    Rng,
+    floats,
+    generator,
+    instance,
+    matrix,
+    read_only,
+    same_length,
+)
 from equatorium.errors import InputError, NotFiniteError, ShapeError
 from equatorium.records.base import Record
 from equatorium.records.outputs import Outputs
@@ -49,6 +58,8 @@ class Runs(Record):
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        instance(self.space, Space, "space")
+        instance(self.outputs, Outputs, "outputs")
         X = matrix(self.X, "X", self.space.d)
         Y = matrix_like(self.Y, "Y", self.outputs.p)
         noise = None if self.noise is None else matrix_like(self.noise, "noise", self.outputs.p)

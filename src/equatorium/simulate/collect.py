@@ -125,8 +125,8 @@ class Collector:
         what = "The first run" if len(failures) == 1 else f"All of the first {len(failures)} runs"
         raise SimulatorError(
             f"{what} of simulator {self.simulator.name!r} failed, so the others were not tried: "
-            f"{first.reason}. (Run {i}, at {point}.) Mend the simulator and start again; "
-            "these runs count as not done."
+            f"{first.reason.rstrip('.')}. (Run {i}, at {point}.) Mend the simulator and start "
+            "again; these runs count as not done."
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from equatorium import registry
+from equatorium.checks import instance
 from equatorium.citation import cite
 from equatorium.errors import InputError
 from equatorium.history.region import Region
@@ -79,12 +80,19 @@ class Study:
         seed: int = 0,
         progress: bool = True,
     ) -> None:
+        if not isinstance(source, Simulator | Runs):
+            raise InputError(f"A Study needs a Simulator or Runs, but it is given {source!r:.80}.")
+        discrepancy = Discrepancy.none() if discrepancy is None else discrepancy
+        emulator = registry.from_spec("emulator", "trend-gp" if emulator is None else emulator)
+        instance(observation, Observation, "observation")
+        instance(discrepancy, Discrepancy, "discrepancy")
+        instance(emulator, Emulator, "emulator")
         self.problem = Problem(
             source,
             source.space if space is None else space,
             observation,
-            Discrepancy.none() if discrepancy is None else discrepancy,
-            registry.create("emulator", "trend-gp") if emulator is None else emulator,
+            discrepancy,
+            emulator,
         )
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise InputError(f"seed must be a whole number >= 0, but it is {seed!r}.")
