@@ -75,3 +75,9 @@ def test_a_step_runs_once_and_again_when_its_inputs_change(tmp_path, capsys):
     assert calls[0] == calls[1]
     assert steps.run("b", {}, compute)[0]["x"] != calls[0]
     assert steps.run("a", {"n": 1}, compute)[1] == key == steps.current()["a"]
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match=r"folder .*file for the study.* choose another place"):
+        Steps(tmp_path / "file" / "study.h5").prepare()

@@ -95,7 +95,13 @@ class Steps:
         OSError, FileFormatError
             When it cannot, or is a file of something else.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise type(error)(
+                f"the folder {self.path.parent} for the study's file cannot be made "
+                f"({error.strerror}); choose another place for it: store."
+            ) from error
         storage.check_writable(self.path)
 
     def run(
