@@ -25,7 +25,9 @@ def match(study, waves=2, runs=40, **options):
 def test_the_posterior_is_the_analytic_one(line, observed, tmp_path):
     study = make(line(), observed, tmp_path)
     region = match(study)
-    draws = study.sample("emcee", **(QUICK | {"walkers": 32, "until": {"rhat": 1.1, "ess": 300}}))
+    draws = study.sample(
+        "emcee", **(QUICK | {"max_steps": 1200, "walkers": 32, "until": {"rhat": 1.1, "ess": 300}})
+    )
     # Offset and slope of a straight line with known errors; log-scale hardly matters.
     x = observed.coords["x"]
     design = np.stack([x, np.ones(4)], axis=1)
@@ -71,6 +73,18 @@ def test_a_new_version_of_the_simulator_runs_again(line, observed, tmp_path):
     simulator = line(version="2")
     match(make(simulator, observed, tmp_path), waves=1)
     assert simulator.calls == 40
+
+
+def test_a_new_version_of_the_emulator_is_fitted_again(line, observed, tmp_path, monkeypatch):
+    match(make(line(), observed, tmp_path), waves=1)
+    before = Steps(tmp_path / "study.h5").current()
+    simulator = line()
+    study = make(simulator, observed, tmp_path)
+    monkeypatch.setattr(type(study.problem.emulator), "state_version", 99)
+    match(study, waves=1)
+    after = Steps(tmp_path / "study.h5").current()
+    assert before["wave-1/emulator"] != after["wave-1/emulator"]
+    assert simulator.calls == 0
 
 
 def test_an_interrupted_wave_repeats_no_finished_run(line, observed, tmp_path):

@@ -143,7 +143,8 @@ class Walk:
             "upstream": stage.key,
             "runs": key,
             "plan": [plan.held_out, plan.rule, plan.probability, self.accept],
-            "emulator": registry.to_spec(problem.emulator),
+            # A method that has learned to learn otherwise counts its versions.
+            "emulator": [registry.to_spec(problem.emulator), problem.emulator.state_version],
             "observation": problem.observation,
             "discrepancy": discrepancy,
         }

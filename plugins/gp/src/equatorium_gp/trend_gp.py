@@ -116,6 +116,8 @@ class TrendGP(Emulator):
     (True, True)
     """
 
+    state_version = 2  # 1 had no components
+
     def __init__(
         self,
         *,
