@@ -558,3 +558,20 @@ def test_describe(fitted):
     assert storage.describe(SPACE) == "Space (2 parameters)"
     assert storage.describe(fitted) == "Line (2 d)"
     assert storage.describe({"a": None, "b": np.zeros(2)}) == "a: None, b: float64 array (2,)"
+
+
+def test_a_full_disk_keeps_the_old_file_and_says_what_to_do(tmp_path):
+    import resource
+
+    path = tmp_path / "runs.h5"
+    small = eq.Diagonal([1.0, 2.0])
+    eq.save(path, small)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))  # no file above 64 kB
+    try:
+        with pytest.raises(OSError, match="Make room .* runs.h5 is as it was"):
+            eq.save(path, eq.Diagonal(np.random.default_rng(0).random(100_000)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert eq.load(path) == small
+    assert [item.name for item in tmp_path.iterdir()] == ["runs.h5"]

@@ -1,7 +1,7 @@
 """HDF5 files that can be trusted: replaced as a whole, checked before a byte of them is believed.
 
-A file is written as a copy beside the old one, which `os.replace` then puts in its place, so that
-no interruption loses what was there. A file is opened only if it is one of ours, not newer than the
+A file is made in memory, written beside the old one, and `os.replace` then puts it in its place, so
+that no interruption, and no full disk, loses what was there. A file is opened only if it is one of ours, not newer than the
 library, and nothing in it reaches outside: no soft or external link, no external or virtual
 storage, no filter that would load foreign code.
 """
@@ -55,7 +55,7 @@ def atomic(path: str | Path, fresh: bool = False) -> Iterator[h5py.File]:
     FileFormatError
         If there is a file that is not ours: it is neither changed nor replaced.
     OSError
-        If the folder is missing or cannot be written to.
+        If the folder is missing or cannot be written to, or the disk is full.
     """
     path = Path(os.path.realpath(path))
     exists = path.exists() and path.stat().st_size > 0
@@ -64,14 +64,14 @@ def atomic(path: str | Path, fresh: bool = False) -> Iterator[h5py.File]:
             pass
     temporary = _temporary(path)
     try:
-        if exists and not fresh:
-            shutil.copyfile(path, temporary)
+        # In memory, since HDF5 on a full disk takes the whole process down.
         mode = "r+" if exists and not fresh else "w"
-        with h5py.File(temporary, mode, locking=False, libver=_LIBVER) as file:
+        memory: dict[str, Any] = {"driver": "core", "backing_store": False}
+        with h5py.File(path, mode, **memory, locking=False, libver=_LIBVER) as file:
             _stamp(file)
             yield file
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
+            file.flush()
+            _write(temporary, file.id.get_file_image(), path)
         if exists:
             shutil.copymode(path, temporary)
         temporary.replace(path)
@@ -204,6 +204,20 @@ def _stamp(file: h5py.File) -> None:
     file.attrs["schema"] = SCHEMA
     file.attrs["version"] = np.bytes_(version("equatorium"))
     file.attrs["provenance"] = np.bytes_(json.dumps(made_by))
+
+
+def _write(temporary: Path, image: bytes, path: Path) -> None:
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(image)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"{len(image) / 1e6:.3g} MB could not be written to {path.parent} ({error.strerror}). "
+            f"Make room and do the same again; {path.name} is as it was before",
+        ) from error
 
 
 def _temporary(path: Path) -> Path:
