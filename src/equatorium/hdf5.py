@@ -1,9 +1,9 @@
 """HDF5 files that can be trusted: replaced as a whole, checked before a byte of them is believed.
 
 A file is made in memory, written beside the old one, and `os.replace` then puts it in its place, so
-that no interruption, and no full disk, loses what was there. A file is opened only if it is one of ours, not newer than the
-library, and nothing in it reaches outside: no soft or external link, no external or virtual
-storage, no filter that would load foreign code.
+that no interruption, and no full disk, loses what was there. A file is opened only if it is one of
+ours, not newer than the library, and nothing in it reaches outside: no soft or external link, no
+external or virtual storage, no filter that would load foreign code.
 """
 
 import contextlib
