@@ -75,6 +75,13 @@ def test_bibtex():
     assert "Half B. 2002" in text.split("BibTeX")[0]
 
 
+def test_a_publication_of_two_methods_is_one_entry_and_all_keys_differ():
+    text = cite("galaxy-formation", "trend-gp", "emcee").split("BibTeX")[1]
+    keys = re.findall(r"@misc\{(.+),", text)
+    assert len(keys) == len(set(keys)) == 3
+    assert "10.1093/mnras/stw3269" in keys
+
+
 def test_the_software_is_always_named():
     assert f"equatorium {eq.__version__}: the software itself" in cite("command")
     assert (

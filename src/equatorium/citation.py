@@ -41,7 +41,7 @@ def cite(*things: Any) -> str:
         references = tuple(entry.method.reference)
         lines += [f"{who}: {text}" for text in references] or [f"{who}: no publication named"]
         for text in references:
-            bibliography.update(_bibtex(entry.name, text, len(bibliography)))
+            bibliography.update(_bibtex(text))
     lines.append(f"{_SOFTWARE} {version(_SOFTWARE)}: the software itself; name this version.")
     text = "\n".join(lines)
     if bibliography:
@@ -81,8 +81,8 @@ def _parts(thing: Any) -> Iterable[Any]:
     return [part for part in parts if not isinstance(part, str)]
 
 
-def _bibtex(name: str, text: str, number: int) -> dict[str, str]:
-    """Return an entry under its DOI; the reference's own words go into a note."""
+def _bibtex(text: str) -> dict[str, str]:
+    """Return an entry under its DOI, its key too; the reference's own words go into a note."""
     match = _DOI.search(text)
     if match is None:
         return {}
@@ -92,4 +92,5 @@ def _bibtex(name: str, text: str, number: int) -> dict[str, str]:
     if year:
         fields["year"] = year.group(0)
     body = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items())
-    return {doi: f"@misc{{{name}-{number + 1},\n{body}\n}}"}
+    key = re.sub(r"[^\w./:-]", "-", doi)
+    return {doi: f"@misc{{{key},\n{body}\n}}"}

@@ -14,5 +14,8 @@ def register_emulators() -> Iterable[Method]:
         summary="Polynomial trend, Gaussian process and nugget; many outputs share a kernel",
         capabilities=("variance", "covariance", "noise", "loo", "gpu"),
         requires=("torch", "gpytorch"),
-        reference="doi:10.1093/mnras/stw3269",
+        reference=(
+            "Rodrigues L. F. S., Vernon I. & Bower R. G. 2017, MNRAS 466, 2418, "
+            "doi:10.1093/mnras/stw3269"
+        ),
     )
