@@ -16,6 +16,7 @@ sums of squares in an orthogonal basis, as safe as with a Cholesky factor; K^-1 
 from dataclasses import dataclass
 from typing import Any
 
+import gpytorch
 import numpy as np
 import torch
 
@@ -130,7 +131,8 @@ class Posterior:
     def _predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
         learned, N, p = self.learned, *self.weight.shape
         device = str(self.problem.X.device)
-        with torch.no_grad():
+        # Eager: samplers ask for a few points at a time, where a lazy kernel costs as much again.
+        with torch.no_grad(), gpytorch.settings.lazily_evaluate_kernels(False):
             x, h = tensor(X, device), H @ self.transform
             both = native(self.kernel(x, self.problem.X).to_dense()) @ self._of_k
             both += native(tensor(h, device)) @ self._of_h
