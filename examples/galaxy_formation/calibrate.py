@@ -19,6 +19,6 @@ study.history_match(
         {"runs": 300, "held_out": 80, "rule": "maximum"},
     ]
 )
-draws = study.sample("emcee", until={"rhat": 1.01, "ess": 400})
+draws = study.sample("emcee", walkers=48, until={"rhat": 1.01, "ess": 400})
 print(study.summary())
 study.write_report("results/galaxy_formation")

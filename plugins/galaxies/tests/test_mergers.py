@@ -92,3 +92,12 @@ def test_empty_galaxies_merge_quietly():
     galaxies.disc, galaxies.cold = 0.0, 0.0
     merge(galaxies, interval, Parameters())
     assert np.isfinite(galaxies.array).all() and galaxies.stars.sum() == 0
+
+
+def test_a_central_without_baryons_is_merged_with_as_in_a_major_merger():
+    galaxies, interval = scene(1e9)
+    galaxies.disc[0] = galaxies.cold[0] = galaxies.disc_z[0] = 0.0
+    merge(galaxies, interval, Parameters())  # an overflow would warn, and warnings are errors
+    assert galaxies.disc[0] == 0.0 and galaxies.bulge[0] == pytest.approx(0.7e9)
+    assert galaxies.burst[0] == pytest.approx(0.3e9)
+    assert np.isfinite(galaxies.array).all()

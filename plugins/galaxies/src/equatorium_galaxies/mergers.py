@@ -23,8 +23,9 @@ _BROUGHT = {"hot": "hot", "ejected": "ejected", "cold": "cold", "disc": "bulge"}
 """Where each reservoir of a satellite ends up in the central galaxy."""
 
 
-def _mean(total: FloatArray, mass: FloatArray) -> FloatArray:
-    return np.asarray(total / np.maximum(mass, 1e-300))
+def _per_mass(total: FloatArray, mass: FloatArray) -> FloatArray:
+    # Nothing divided by nothing is 0; something, by a galaxy that has no baryons yet, is huge.
+    return np.asarray(total / np.maximum(mass, 1e-200))
 
 
 def remnant_radius(
@@ -50,7 +51,7 @@ def remnant_radius(
     """
     r1, r2 = np.where(mass1 > 0.0, radius1, 1.0), np.where(mass2 > 0.0, radius2, 1.0)
     energy = mass1**2 / r1 + mass2**2 / r2 + 2.0 * mass1 * mass2 / (r1 + r2)
-    return _mean((mass1 + mass2) ** 2, energy)
+    return _per_mass((mass1 + mass2) ** 2, energy)
 
 
 def merge(galaxies: Galaxies, interval: Interval, parameters: Parameters) -> None:
@@ -81,7 +82,7 @@ def merge(galaxies: Galaxies, interval: Interval, parameters: Parameters) -> Non
         return g.cold + g.stars + g.burst
 
     ratio = np.zeros(len(centre))
-    np.maximum.at(ratio, which, _mean(galactic(satellite), galactic(central)[which]))
+    np.maximum.at(ratio, which, _per_mass(galactic(satellite), galactic(central)[which]))
     elliptical = ratio > parameters.f_ellip
     bursting = elliptical | (ratio > parameters.f_burst)
 
@@ -94,8 +95,8 @@ def merge(galaxies: Galaxies, interval: Interval, parameters: Parameters) -> Non
     from_disc_satellite = satellite.disc + bursting[which] * satellite.cold
     mass1 = central.spheroid + from_disc
     mass2 = total(satellite.spheroid + from_disc_satellite)
-    radius1 = _mean(central.spheroid * central.r_bulge + from_disc * r_disc, mass1)
-    radius2 = _mean(
+    radius1 = _per_mass(central.spheroid * central.r_bulge + from_disc * r_disc, mass1)
+    radius2 = _per_mass(
         total(satellite.spheroid * satellite.r_bulge + from_disc_satellite * r_disc_satellite),
         mass2,
     )
