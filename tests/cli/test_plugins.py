@@ -1,6 +1,7 @@
 """The commands on plugins, and how the command line tells of errors."""
 
 import json
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -125,12 +126,16 @@ def test_what_the_user_can_mend_has_no_traceback(monkeypatch, error):
     assert result.exit_code == 1 and result.stderr == f"Error: {error}\n"
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
+def test_a_mistake_of_ours_is_a_paragraph_and_a_trace_on_request(monkeypatch):
     @click.command()
     def fails():
         raise ZeroDivisionError
 
     monkeypatch.setattr(cli.Commands, "get_command", lambda *_: fails)
+    result = CliRunner().invoke(main, ["run"])
+    assert result.exit_code == 1 and result.stderr.startswith("Error: ZeroDivisionError")
+    assert "Traceback" not in result.output and "PYTHONDEVMODE=1" in result.stderr
+    monkeypatch.setattr(cli, "sys", SimpleNamespace(flags=SimpleNamespace(dev_mode=True)))
     assert isinstance(CliRunner().invoke(main, ["run"]).exception, ZeroDivisionError)
 
 
