@@ -40,7 +40,7 @@ class Size:
     fixed: tuple[str, ...] = ()
     scale: float = 0.2
     walkers: int = 40
-    max_steps: int = 1200
+    max_steps: int = 3000
     waves: tuple[int, ...] = (400, 300, 300)
 
 

@@ -7,29 +7,29 @@ import numpy as np
 import pytest
 
 from equatorium.errors import FileFormatError, StateError
-from equatorium.inference.backend import Chain, Checkpoint
+from equatorium.inference.backend import Chains, Checkpoint
 
 IDENTITY = {"ensembles": 2, "names": ["a", "b"], "posterior": "0123"}
 
 
 def filled(n, seed=0):
-    """A chain of n steps, with the generator's state changing at each."""
+    """Chains of n steps of two ensembles, with the generator's state changing at each."""
     rng = np.random.default_rng(seed)
     random = np.random.RandomState(seed)
-    chain = Chain(rng.standard_normal((6, 2)), rng.standard_normal(6), random.get_state())
-    chain.grow(n, None)
+    chains = Chains(rng.standard_normal((2, 6, 2)), rng.standard_normal((2, 6)), random.get_state())
+    chains.grow(n, None)
     for _ in range(n):
         random.rand()
         step = SimpleNamespace(
-            coords=rng.standard_normal((6, 2)),
-            log_prob=rng.standard_normal(6),
+            coords=rng.standard_normal((12, 2)),
+            log_prob=rng.standard_normal(12),
             random_state=random.get_state(),
         )
-        chain.save_step(step, rng.random(6) < 0.5)
-    return chain
+        chains.save_step(step, rng.random(12) < 0.5)
+    return chains
 
 
-def same_chain(a, b):
+def same_chains(a, b):
     assert np.array_equal(a.steps, b.steps)
     assert np.array_equal(a.log_prob, b.log_prob)
     assert np.array_equal(a.accepted, b.accepted)
@@ -39,72 +39,69 @@ def same_chain(a, b):
         assert np.array_equal(x, y)
     # and the generator goes on with the same numbers
     draws = []
-    for chain in (a, b):
+    for chains in (a, b):
         random = np.random.RandomState()
-        random.set_state(chain.random_state)
+        random.set_state(chains.random_state)
         draws.append(random.rand(5))
     assert np.array_equal(*draws)
 
 
-@pytest.mark.parametrize("lengths", [(40, 40), (40, 37), (3, 0), (0, 0)])
-def test_chains_come_back_bit_for_bit(tmp_path, lengths):
-    chains = [filled(n, seed) for seed, n in enumerate(lengths)]
+@pytest.mark.parametrize("length", [40, 3, 0])
+def test_chains_come_back_bit_for_bit(tmp_path, length):
+    chains = filled(length)
     Checkpoint(tmp_path / "c.h5", IDENTITY).flush(chains)
-    again = Checkpoint(tmp_path / "c.h5", IDENTITY).read()
-    for a, b in zip(chains, again, strict=True):
-        same_chain(a, b)
+    same_chains(chains, Checkpoint(tmp_path / "c.h5", IDENTITY).read())
 
 
 def test_emcee_reads_the_file(tmp_path):
     import emcee
 
-    chains = [filled(40, 1), filled(40, 2)]
+    chains = filled(40)
     Checkpoint(tmp_path / "c.h5", IDENTITY).flush(chains)
     backend = emcee.backends.HDFBackend(tmp_path / "c.h5", name="ensemble-1", read_only=True)
     assert backend.iteration == 40
     assert backend.shape == (6, 2)
-    assert np.array_equal(backend.get_chain(), chains[1].steps)
-    assert np.array_equal(backend.get_log_prob(flat=True), chains[1].log_prob.ravel())
-    assert np.array_equal(backend.accepted, chains[1].accepted)
+    assert np.array_equal(backend.get_chain(), chains.steps[:, 1])
+    assert np.array_equal(backend.get_log_prob(flat=True), chains.log_prob[:, 1].ravel())
+    assert np.array_equal(backend.accepted, chains.accepted[1])
     last = backend.get_last_sample()
-    assert np.array_equal(last.coords, chains[1].steps[-1])
-    assert np.array_equal(last.random_state[1], chains[1].random_state[1])
+    assert np.array_equal(last.coords, chains.steps[-1, 1])
+    assert np.array_equal(last.random_state[1], chains.random_state[1])
 
 
 def test_going_on_starts_from_the_last_step_or_the_start():
-    chain = filled(5)
-    assert np.array_equal(chain.get_last_sample().coords, chain.steps[-1])
-    fresh = filled(0)
-    assert np.array_equal(fresh.get_last_sample().coords, fresh.start)
+    chains, fresh = filled(5), filled(0)
+    assert np.array_equal(chains.get_last_sample().coords, np.concatenate(chains.steps[-1]))
+    assert np.array_equal(fresh.get_last_sample().coords, np.concatenate(fresh.start))
 
 
 def test_an_interrupted_step_is_as_if_it_had_not_begun():
-    chain = filled(5)
-    before = chain.random_state, chain.accepted.copy(), chain.steps.copy()
-    chain.grow(1, None)
-    broken = SimpleNamespace(coords=np.ones((6, 2)), log_prob="interrupted here")
-    with pytest.raises(ValueError, match="convert"):
-        chain.save_step(broken, np.ones(6, bool))
-    assert chain.iteration == 5
-    assert chain.random_state is before[0]
-    assert np.array_equal(chain.accepted, before[1])
-    assert np.array_equal(chain.steps, before[2])
+    chains = filled(5)
+    before = chains.random_state, chains.accepted.copy(), chains.steps.copy()
+    chains.grow(1, None)
+    broken = SimpleNamespace(coords=np.ones((12, 2)), log_prob="interrupted here")
+    with pytest.raises(ValueError, match="reshape"):
+        chains.save_step(broken, np.ones(12, bool))
+    assert chains.iteration == 5
+    assert chains.random_state is before[0]
+    assert np.array_equal(chains.accepted, before[1])
+    assert np.array_equal(chains.steps, before[2])
 
 
 def test_a_reader_does_not_disturb_the_writer(tmp_path):
     checkpoint = Checkpoint(tmp_path / "c.h5", IDENTITY)
-    checkpoint.flush([filled(4, 1), filled(4, 2)])
+    checkpoint.flush(filled(4))
     # Without locks, as another process sees it: HDF5 wants one way of locking within a process.
     with h5py.File(tmp_path / "c.h5", "r", locking=False) as reader:
-        checkpoint.flush([filled(9, 1), filled(9, 2)])
+        checkpoint.flush(filled(9))
         assert reader["ensemble-0"].attrs["iteration"] == 4
         assert len(reader["ensemble-0/chain"][...]) == 4
-    assert Checkpoint(tmp_path / "c.h5", IDENTITY).read()[0].iteration == 9
+    assert Checkpoint(tmp_path / "c.h5", IDENTITY).read().iteration == 9
 
 
 def test_checkpoints_are_written_when_due(tmp_path):
     path = tmp_path / "c.h5"
-    chains = [filled(4), filled(4)]
+    chains = filled(4)
     Checkpoint(path, IDENTITY, interval=3600).tick(chains)
     assert not path.exists()
     Checkpoint(path, IDENTITY, interval=0).tick(chains)
@@ -113,14 +110,14 @@ def test_checkpoints_are_written_when_due(tmp_path):
 
 def test_no_path_keeps_nothing():
     checkpoint = Checkpoint(None, IDENTITY, interval=0)
-    chains = [filled(2), filled(2)]
+    chains = filled(2)
     checkpoint.begin(chains)
     checkpoint.tick(chains)
     assert checkpoint.read() is None
 
 
 def test_chains_of_another_run_are_refused(tmp_path):
-    Checkpoint(tmp_path / "c.h5", IDENTITY).flush([filled(2), filled(2)])
+    Checkpoint(tmp_path / "c.h5", IDENTITY).flush(filled(2))
     with pytest.raises(StateError, match=r"differs in posterior.*resume=False"):
         Checkpoint(tmp_path / "c.h5", {**IDENTITY, "posterior": "other"}).read()
 
@@ -136,7 +133,7 @@ def test_foreign_files_are_neither_read_nor_overwritten(tmp_path):
         with pytest.raises(FileFormatError, match=path.name):
             checkpoint.read()
         with pytest.raises(FileFormatError, match=path.name):
-            checkpoint.begin([filled(1), filled(1)])
+            checkpoint.begin(filled(1))
         assert path.read_bytes() == content
 
 
@@ -147,21 +144,22 @@ def test_another_file_of_ours_is_not_overwritten(tmp_path):
     content = (tmp_path / "study.h5").read_bytes()
     checkpoint = Checkpoint(tmp_path / "study.h5", IDENTITY)
     with pytest.raises(FileFormatError, match="something else than chains"):
-        checkpoint.begin([filled(1), filled(1)])
+        checkpoint.begin(filled(1))
     assert (tmp_path / "study.h5").read_bytes() == content
 
 
-@pytest.mark.parametrize("damage", ["cut", "missing", "short"])
+@pytest.mark.parametrize("damage", ["cut", "missing", "short", "uneven"])
 def test_damaged_files_are_refused(tmp_path, damage):
     path = tmp_path / "c.h5"
-    Checkpoint(path, IDENTITY).flush([filled(20), filled(20)])
+    Checkpoint(path, IDENTITY).flush(filled(20))
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:3000])
     else:
         with h5py.File(path, "r+") as file:
-            del file["ensemble-1/chain"]
-            if damage == "short":
-                file["ensemble-1"].create_dataset("chain", data=np.zeros((3, 6, 2)))
+            for k in (0, 1) if damage == "short" else (1,):
+                del file[f"ensemble-{k}/chain"]
+                if damage != "missing":
+                    file[f"ensemble-{k}"].create_dataset("chain", data=np.zeros((3, 6, 2)))
     with pytest.raises(FileFormatError, match=r"c\.h5"):
         Checkpoint(path, IDENTITY).read()
 
@@ -169,4 +167,4 @@ def test_damaged_files_are_refused(tmp_path, damage):
 def test_a_missing_folder_is_known_at_once(tmp_path):
     checkpoint = Checkpoint(tmp_path / "nowhere" / "c.h5", IDENTITY)
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        checkpoint.begin([filled(0), filled(0)])
+        checkpoint.begin(filled(0))

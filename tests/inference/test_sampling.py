@@ -168,7 +168,7 @@ def test_it_stops_when_the_criteria_are_met():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("node lost")])
-@pytest.mark.parametrize("after", [12, 600])
+@pytest.mark.parametrize("after", [12, 150])
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, error, after, capsys):
     whole = run(quick())
     store = tmp_path / "chains.h5"
@@ -177,11 +177,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, error, after, capsy
     # emcee prints all walkers when a likelihood raises; ours does not.
     assert capsys.readouterr().out == ""
     kept = [h5py.File(store)[f"ensemble-{k}"].attrs["iteration"] for k in range(4)]
-    assert (sum(kept) > 100) == (after > 12)
-    assert sum(kept) < 400
+    assert len(set(kept)) == 1
+    assert (kept[0] > 25) == (after > 12)
+    assert kept[0] < 100
     posterior = quick()
     same(run(posterior, store=store, rng=99), whole)
-    assert posterior.likelihood.calls < 1300 - after
+    assert posterior.likelihood.calls < 320 - after
 
 
 def test_thinned_chains_resume_too(tmp_path):
@@ -189,7 +190,7 @@ def test_thinned_chains_resume_too(tmp_path):
     whole = run(quick(), sampler)
     assert whole.samples.shape[1] == 17
     with pytest.raises(KeyboardInterrupt):
-        run(quick(error=KeyboardInterrupt(), after=400), sampler, store=tmp_path / "c.h5")
+        run(quick(error=KeyboardInterrupt(), after=100), sampler, store=tmp_path / "c.h5")
     same(run(quick(), sampler, store=tmp_path / "c.h5"), whole)
 
 
@@ -198,7 +199,7 @@ def test_a_finished_run_is_read_back_and_can_be_made_longer(tmp_path):
     first = run(quick(), store=store)
     posterior = quick()
     same(run(posterior, store=store), first)
-    assert posterior.likelihood.calls == 4  # only the comparison of the stored walkers
+    assert posterior.likelihood.calls == 1  # only the comparison of the stored walkers
     longer = Emcee(walkers=16, until={}, max_steps=150)
     same(run(quick(), longer, store=store), run(quick(), longer))
 
@@ -208,7 +209,7 @@ def test_resumption_stops_where_the_uninterrupted_run_does(tmp_path):
     whole = run(quick(), sampler)
     assert whole.converged
     with pytest.raises(KeyboardInterrupt):
-        run(quick(error=KeyboardInterrupt(), after=900), sampler, store=tmp_path / "c.h5")
+        run(quick(error=KeyboardInterrupt(), after=230), sampler, store=tmp_path / "c.h5")
     same(run(quick(), sampler, store=tmp_path / "c.h5"), whole)
 
 

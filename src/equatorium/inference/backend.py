@@ -9,7 +9,7 @@ moment leaves the last whole checkpoint, readers never disturb the writer, and
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,19 @@ from equatorium.errors import FileFormatError, StateError
 from equatorium.hdf5 import atomic, explained, opened
 
 
-class Chain:
-    """One ensemble's chain, with the methods that emcee asks of a backend.
+class Chains:
+    """The chains of several ensembles, with the methods that emcee asks of a backend.
+
+    To emcee they are one ensemble: it knows one generator and one array of walkers.
 
     What a step adds becomes visible in one assignment at its end, so that an interruption between
-    any two instructions leaves a chain whose steps, acceptances and generator belong together.
+    any two instructions leaves chains whose steps, acceptances and generator belong together.
 
     Parameters
     ----------
-    start : array, shape (w, d)
-        The first positions.
-    start_log_prob : array, shape (w,)
+    start : array, shape (g, w, d)
+        The first positions of g ensembles of w walkers.
+    start_log_prob : array, shape (g, w)
     random_state : tuple
         State of the legacy generator before the first step, as RandomState.get_state() gives it.
     """
@@ -44,14 +46,14 @@ class Chain:
         self.start = start
         self.start_log_prob = start_log_prob
         self._steps = np.empty((0, *start.shape))
-        self._log_prob = np.empty((0, len(start)))
-        self._done = (0, np.zeros(len(start)), random_state)
+        self._log_prob = np.empty((0, *start_log_prob.shape))
+        self._done = (0, np.zeros(start_log_prob.shape), random_state)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Walkers and dimensions."""
-        walkers, d = self.start.shape
-        return walkers, d
+        """Walkers of all ensembles, and dimensions."""
+        ensembles, walkers, d = self.start.shape
+        return ensembles * walkers, d
 
     @property
     def iteration(self) -> int:
@@ -60,7 +62,7 @@ class Chain:
 
     @property
     def accepted(self) -> FloatArray:
-        """Accepted proposals among the stored steps, per walker."""
+        """Accepted proposals among the stored steps, (g, w)."""
         return self._done[1]
 
     @property
@@ -70,12 +72,12 @@ class Chain:
 
     @property
     def steps(self) -> FloatArray:
-        """Positions, shape (iteration, w, d)."""
+        """Positions, shape (iteration, g, w, d)."""
         return self._steps[: self.iteration]
 
     @property
     def log_prob(self) -> FloatArray:
-        """Log-probabilities, shape (iteration, w)."""
+        """Log-probabilities, shape (iteration, g, w)."""
         return self._log_prob[: self.iteration]
 
     def get_last_sample(self) -> Any:
@@ -85,6 +87,7 @@ class Chain:
         coords, log_prob = self.start, self.start_log_prob
         if self.iteration:
             coords, log_prob = self.steps[-1], self.log_prob[-1]
+        coords, log_prob = coords.reshape(self.shape), log_prob.reshape(-1)
         return State(coords.copy(), log_prob=log_prob.copy(), random_state=self.random_state)
 
     def grow(self, ngrow: int, blobs: object) -> None:
@@ -92,54 +95,63 @@ class Chain:
         need = self.iteration + ngrow
         if need > len(self._steps):
             extra = max(need, 2 * len(self._steps)) - self.iteration
-            self._steps = np.concatenate([self.steps, np.empty((extra, *self.shape))])
-            self._log_prob = np.concatenate([self.log_prob, np.empty((extra, self.shape[0]))])
+            self._steps = np.concatenate([self.steps, np.empty((extra, *self.start.shape))])
+            room = np.empty((extra, *self.start_log_prob.shape))
+            self._log_prob = np.concatenate([self.log_prob, room])
 
     def save_step(self, state: Any, accepted: Any) -> None:
         """Keep a step."""
         n, total, _ = self._done
-        self._steps[n] = state.coords
-        self._log_prob[n] = state.log_prob
-        self._done = (n + 1, total + accepted, state.random_state)
+        self._steps[n] = state.coords.reshape(self.start.shape)
+        self._log_prob[n] = np.reshape(state.log_prob, self.start_log_prob.shape)
+        self._done = (n + 1, total + accepted.reshape(total.shape), state.random_state)
 
-    def write(self, group: h5py.Group) -> None:
-        """Write into an empty group in emcee's layout, with the start, which emcee drops."""
+    def write(self, file: h5py.Group) -> None:
+        """Write a group for each ensemble in emcee's layout, with the start, which emcee drops."""
         # Taken once: a signal handler must not see two different ends.
         n, accepted, random_state = self._done
-        walkers, d = self.shape
-        group.attrs.update(version="3", nwalkers=walkers, ndim=d, has_blobs=False, iteration=n)
-        for i, part in enumerate(random_state):
-            group.attrs[f"random_state_{i}"] = part
-        arrays = {
-            "chain": self._steps[:n],
-            "log_prob": self._log_prob[:n],
-            "accepted": accepted,
-            "start": self.start,
-            "start_log_prob": self.start_log_prob,
-        }
-        for name, array in arrays.items():
-            group.create_dataset(name, data=array, dtype=np.float64)
+        ensembles, walkers, d = self.start.shape
+        for k in range(ensembles):
+            group = file.create_group(f"ensemble-{k}")
+            group.attrs.update(version="3", nwalkers=walkers, ndim=d, has_blobs=False, iteration=n)
+            for i, part in enumerate(random_state):
+                group.attrs[f"random_state_{i}"] = part
+            arrays = {
+                "chain": self._steps[:n, k],
+                "log_prob": self._log_prob[:n, k],
+                "accepted": accepted[k],
+                "start": self.start[k],
+                "start_log_prob": self.start_log_prob[k],
+            }
+            for name, array in arrays.items():
+                group.create_dataset(name, data=array, dtype=np.float64)
 
     @classmethod
-    def read(cls, group: h5py.Group) -> "Chain":
-        """Rebuild a chain from its group."""
-        state = tuple(group.attrs[f"random_state_{i}"] for i in range(5))
-        kind, keys, position, has_gauss, cached = state
-        chain = cls(
-            group["start"][...],
-            group["start_log_prob"][...],
+    def read(cls, file: h5py.Group, ensembles: int) -> "Chains":
+        """Rebuild chains from their groups."""
+        groups = [file[f"ensemble-{k}"] for k in range(ensembles)]
+        n = int(groups[0].attrs["iteration"])
+        kind, keys, position, has_gauss, cached = (
+            groups[0].attrs[f"random_state_{i}"] for i in range(5)
+        )
+        chains = cls(
+            np.stack([group["start"][...] for group in groups]),
+            np.stack([group["start_log_prob"][...] for group in groups]),
             (str(kind), np.asarray(keys), int(position), int(has_gauss), float(cached)),
         )
-        n = int(group.attrs["iteration"])
-        chain._steps, chain._log_prob = group["chain"][:n], group["log_prob"][:n]
-        if chain._steps.shape != (n, *chain.shape) or chain._log_prob.shape != (n, chain.shape[0]):
+        # Cut first: ensembles of unequal length do not fit together, and are found out below.
+        chains._steps = np.stack([group["chain"][:n] for group in groups], axis=1)
+        chains._log_prob = np.stack([group["log_prob"][:n] for group in groups], axis=1)
+        size = chains.start_log_prob.shape
+        if chains._log_prob.shape != (n, *size) or chains._steps.shape != (n, *chains.start.shape):
             raise KeyError("chain")
-        chain._done = (n, group["accepted"][...], chain.random_state)
-        return chain
+        accepted = np.stack([group["accepted"][...] for group in groups])
+        chains._done = (n, accepted, chains.random_state)
+        return chains
 
 
 class Checkpoint:
-    """The file that holds the chains of several ensembles and says whose they are.
+    """The file that holds the chains and says whose they are.
 
     Parameters
     ----------
@@ -159,7 +171,7 @@ class Checkpoint:
         self.interval = interval
         self._due = time.monotonic() + interval
 
-    def read(self) -> list[Chain] | None:
+    def read(self) -> Chains | None:
         """Return the chains in the file; None if there is no file.
 
         Raises
@@ -181,9 +193,9 @@ class Checkpoint:
                     f"{', '.join(other)} from what is asked for now. Use another store, or "
                     "resume=False to replace these chains."
                 )
-            return [Chain.read(file[f"ensemble-{k}"]) for k in range(int(stored["ensembles"]))]
+            return Chains.read(file, int(stored["ensembles"]))
 
-    def begin(self, chains: Sequence[Chain]) -> None:
+    def begin(self, chains: Chains) -> None:
         """Start a new file, now, so that an unwritable folder is known before any work is done.
 
         Raises
@@ -196,20 +208,19 @@ class Checkpoint:
                 self._stored(file)
         self.flush(chains)
 
-    def tick(self, chains: Sequence[Chain]) -> None:
+    def tick(self, chains: Chains) -> None:
         """Write if it is time."""
         if time.monotonic() >= self._due:
             self.flush(chains)
 
-    def flush(self, chains: Sequence[Chain]) -> None:
+    def flush(self, chains: Chains) -> None:
         """Write all chains to a new file that takes the place of the old one."""
         if self.path is None:
             return
         began = time.monotonic()
         with atomic(self.path, fresh=True) as file:
             file.attrs["chains"] = json.dumps(self.identity)
-            for k, chain in enumerate(chains):
-                chain.write(file.create_group(f"ensemble-{k}"))
+            chains.write(file)
         now = time.monotonic()
         self._due = now + max(self.interval, 20 * (now - began))
 
@@ -223,7 +234,7 @@ class Checkpoint:
 
 
 def check_same(
-    log_prob: Callable[[FloatArray], FloatArray], chains: Sequence[Chain], path: Path | None
+    log_prob: Callable[[FloatArray], FloatArray], chains: Chains, path: Path | None
 ) -> None:
     """Compare the log-probability of the stored walkers with today's: names prove little.
 
@@ -232,13 +243,12 @@ def check_same(
     StateError
         If the chains were drawn from another posterior.
     """
-    for chain in chains:
-        last = chain.get_last_sample()
-        now = log_prob(last.coords)
-        if not np.allclose(now, last.log_prob, rtol=1e-6, atol=1e-6):
-            worst = int(np.argmax(np.abs(now - last.log_prob)))
-            raise StateError(
-                f"{path} holds chains of another posterior: at a stored point its log-density is "
-                f"{last.log_prob[worst]:.6g}, but now it is {now[worst]:.6g}. Use another store, "
-                "or resume=False to replace these chains."
-            )
+    last = chains.get_last_sample()
+    now = log_prob(last.coords)
+    if not np.allclose(now, last.log_prob, rtol=1e-6, atol=1e-6):
+        worst = int(np.argmax(np.abs(now - last.log_prob)))
+        raise StateError(
+            f"{path} holds chains of another posterior: at a stored point its log-density is "
+            f"{last.log_prob[worst]:.6g}, but now it is {now[worst]:.6g}. Use another store, "
+            "or resume=False to replace these chains."
+        )

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,13 @@ import numpy as np
 
 from equatorium.checks import Rng, generator
 from equatorium.errors import InputError, NotConvergedWarning
-from equatorium.inference.backend import Chain, Checkpoint, check_same
+from equatorium.inference.backend import Chains, Checkpoint, check_same
 from equatorium.inference.convergence import limits
 from equatorium.inference.draws import Draws
 from equatorium.inference.moves import default_moves
 from equatorium.inference.posterior import Posterior, View
 from equatorium.inference.starts import starting_points
 from equatorium.interfaces.sampler import Sampler
-
-_TURN = 50  # steps of one ensemble before the next has its turn
 
 
 class Emcee(Sampler):
@@ -182,44 +180,39 @@ class Emcee(Sampler):
         walkers: int,
         rng: np.random.Generator,
         starts: Any,
-    ) -> list[Chain]:
+    ) -> Chains:
         points, log_prob = starting_points(posterior, view, self.ensembles, walkers, rng, starts)
         # emcee would take its generator from numpy's global one.
-        seeds = rng.integers(2**32, size=self.ensembles, dtype=np.uint32)
-        states: list[Any] = [np.random.RandomState(int(seed)).get_state() for seed in seeds]
-        return [Chain(*parts) for parts in zip(points, log_prob, states, strict=True)]
+        state: Any = np.random.RandomState(int(rng.integers(2**32))).get_state()
+        return Chains(points, log_prob, state)
 
     def _advance(
         self,
         posterior: Posterior,
         view: View,
-        chains: Sequence[Chain],
+        chains: Chains,
         checkpoint: Checkpoint,
         thin: int,
         progress: bool,
     ) -> Draws:
-        """Let the ensembles take turns, and look at convergence at fixed lengths.
+        """Let the ensembles step together, and look at convergence at fixed lengths.
 
         The lengths depend on nothing but the settings, so that a resumed run stops where an
         uninterrupted one does.
         """
         from tqdm.auto import tqdm
 
-        samplers = [_sampler(view, chain) for chain in chains]
-        turn, last = max(1, _TURN // thin), self.max_steps // thin
-        done = min(chain.iteration for chain in chains)
-        draws = None
+        sampler, last = _sampler(view, chains), self.max_steps // thin
+        done, draws = chains.iteration, None
         with tqdm(total=last * thin, initial=done * thin, unit="step", disable=not progress) as bar:
             first = last if self.until == {} else max(16, self.first_check // thin)
             for goal in _goals(first, last):
                 if goal < done:
                     continue
-                while done < goal:
-                    done = min(done + turn, goal)
-                    for sampler, chain in zip(samplers, chains, strict=True):
-                        for _ in _steps(sampler, chain, done, thin):
-                            checkpoint.tick(chains)
-                    bar.update(done * thin - bar.n)
+                for _ in _steps(sampler, chains, goal, thin):
+                    checkpoint.tick(chains)
+                    bar.update(thin)
+                done = goal
                 draws = self._draws(posterior, view, chains, done, thin)
                 rhat, ess = max(draws.rhat.values()), min(draws.ess.values())
                 bar.set_postfix(rhat=f"{rhat:.3f}", ess=f"{ess:.0f}")
@@ -228,13 +221,10 @@ class Emcee(Sampler):
         # A store may hold more steps than are asked for now: then nothing was left to do.
         return self._draws(posterior, view, chains, done, thin) if draws is None else draws
 
-    def _draws(
-        self, posterior: Posterior, view: View, chains: Sequence[Chain], n: int, thin: int
-    ) -> Draws:
+    def _draws(self, posterior: Posterior, view: View, chains: Chains, n: int, thin: int) -> Draws:
         """Physical draws from the second half of the first n stored steps."""
         burn = n // 2
-        x = np.stack([chain.steps[burn:n] for chain in chains])
-        log_prob = np.stack([chain.log_prob[burn:n] for chain in chains])
+        x, log_prob = (np.swapaxes(a[burn:n], 0, 1) for a in (chains.steps, chains.log_prob))
         flat = x.reshape(-1, view.d)
         theta = view.to_theta(flat)
         prior = -0.5 * (np.square(flat).sum(axis=1) + view.d * np.log(2 * np.pi))
@@ -246,7 +236,7 @@ class Emcee(Sampler):
             "discarded": burn * thin,
             "thin": thin,
             "until": limits(self.until),
-            "acceptance": float(np.mean([c.accepted.mean() / c.iteration for c in chains])),
+            "acceptance": float(chains.accepted.mean() / chains.iteration),
             "emulator_covariance": getattr(likelihood, "emulator_covariance", True),
             "override": getattr(likelihood, "override", ""),
             "n_nan": posterior.n_nan,
@@ -257,24 +247,25 @@ class Emcee(Sampler):
         )
 
 
-def _sampler(view: View, chain: Chain) -> Any:
+def _sampler(view: View, chains: Chains) -> Any:
     from emcee import EnsembleSampler
 
-    walkers, d = chain.shape
+    moves = default_moves(*chains.start_log_prob.shape)
+    walkers, d = chains.shape
     sampler = EnsembleSampler(
-        walkers, d, view.log_prob, moves=default_moves(walkers), backend=chain, vectorize=True
+        walkers, d, view.log_prob, moves=moves, backend=chains, vectorize=True
     )
     # emcee's wrapper prints every walker's coordinates to the screen when a likelihood raises.
     sampler.log_prob_fn = view.log_prob
     return sampler
 
 
-def _steps(sampler: Any, chain: Chain, until: int, thin: int) -> Iterator[Any]:
-    """Advance one ensemble to `until` stored steps; our own check of the starts serves instead."""
-    if until > chain.iteration:
+def _steps(sampler: Any, chains: Chains, until: int, thin: int) -> Iterator[Any]:
+    """Advance to `until` stored steps; our own check of the starts serves instead of emcee's."""
+    if until > chains.iteration:
         yield from sampler.sample(
-            chain.get_last_sample(),
-            iterations=until - chain.iteration,
+            chains.get_last_sample(),
+            iterations=until - chains.iteration,
             thin_by=thin,
             skip_initial_state_check=True,
         )
