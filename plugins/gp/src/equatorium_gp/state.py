@@ -1,5 +1,6 @@
 """What a state of ``trend-gp`` must be, checked before anything is computed with it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,3 +62,21 @@ def check_state(model: Any) -> None:
     texts = (getattr(model, "kernel_", None), getattr(model, "trend_", None))
     if not inside.all() or not all(isinstance(text, str) for text in texts):
         raise StateError("'active_', 'kernel_' or 'trend_' of the state of TrendGP is damaged.")
+
+
+def without_components(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Translate a state of version 1, where every output was its own component."""
+    new = dict(state)
+    spread, correlation = new.pop("spread_"), new.pop("output_correlation_")
+    if new["output_noise_"].size:
+        new["output_noise_"] = new["output_noise_"] / spread**2
+    for name in ("run_noise_", "kernel_parameters_", "delta_", "variance_factor_"):
+        new[name] = np.asarray(new[name], dtype=np.float64)[None]
+    return {
+        **new,
+        "mixing_": np.diag(spread),
+        "unmixing_": np.diag(1.0 / spread),
+        "group_": np.zeros(len(spread), dtype=np.int64),
+        "error_correlation_": correlation,
+        "log_likelihood_": float(new["log_likelihood_"].sum()),
+    }

@@ -12,7 +12,7 @@ import torch
 
 from equatorium import Diagonal, Emulator, Gaussian, LowRank
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError, NotSavableError
+from equatorium.errors import InputError, NotSavableError, StateError
 from equatorium_gp import kernels
 from equatorium_gp.components import Components
 from equatorium_gp.correlation import shrunk_correlation
@@ -20,7 +20,7 @@ from equatorium_gp.fit import Problem, to_device
 from equatorium_gp.noise import factorise
 from equatorium_gp.shared import Learned, Shared
 from equatorium_gp.spectral import tensor
-from equatorium_gp.state import check_state
+from equatorium_gp.state import check_state, without_components
 from equatorium_gp.trend import Basis, active_inputs, terms
 
 RICH = "scale(matern52) + scale(rbf)"  # two scales of variation: needs runs to tell them apart
@@ -264,6 +264,14 @@ class TrendGP(Emulator):
                 for g in range(len(self._groups))
             ]
         return self
+
+    @classmethod
+    def migrate(cls, state: Mapping[str, Any], version: int) -> dict[str, Any]:
+        """Translate a state of version 1."""
+        try:
+            return without_components(state)
+        except (KeyError, AttributeError, TypeError, ValueError) as error:
+            raise StateError(f"the state of TrendGP, version {version}, is damaged.") from error
 
     def save(self, path: str | Path) -> None:
         """Write to an HDF5 file; a live kernel is written in the grammar of kernels, if it can be.
