@@ -1,0 +1,64 @@
+"""Files of every older format are read for ever, and mean what they did when they were written.
+
+``files/schema-1.h5`` holds every kind of record, and numbers that they gave when it was written.
+When a record's form or `hdf5.SCHEMA` changes, the file stays, and one of the new form joins it.
+"""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import equatorium as eq
+from equatorium import hdf5, storage
+
+FILES = Path(__file__).parent / "files"
+KEPT = [FILES / f"schema-{version}.h5" for version in range(1, hdf5.SCHEMA + 1)]
+
+
+@pytest.fixture(params=KEPT, ids=lambda path: path.stem)
+def kept(request):
+    return request.param
+
+
+def test_every_kind_of_record_is_kept(kept):
+    tags = set()
+
+    def collect(name, item):
+        if name.endswith("%json"):
+            tags.add(json.loads(item[()]).get("tag"))
+
+    with h5py.File(kept) as file:
+        file.visititems(collect)
+    assert tags >= set(storage.RECORDS)
+
+
+def test_records_give_the_numbers_that_they_gave(kept):
+    file = eq.load(kept)
+    things, numbers = file["things"], file["numbers"]
+    theta = numbers["theta"]
+    prediction = things["surrogate"].predict(theta).gaussian()
+    found = {
+        "mean": prediction.mean,
+        "std": prediction.std,
+        "level": things["region"].level(theta),
+        "draws mean": things["draws"].mean,
+        "mixture": things["mixture"].gaussian().variance,
+        "quantile": things["weighted"].quantile(0.5),
+        "discrepancy": things["discrepancy"].covariance(things["observation"]).dense(),
+        "crps": things["report"].crps,
+    }
+    for name, value in found.items():
+        np.testing.assert_allclose(value, numbers[name], rtol=1e-7, err_msg=name)
+
+
+def test_records_hold_what_they_held(kept):
+    things = eq.load(kept)["things"]
+    assert things["space"].fixed == {"bend": 0.5}
+    assert [p.unit for p in things["space"].parameters] == ["", "dex"]
+    assert things["outputs"].names == ("y0", "y1", "y2")
+    assert things["runs"].n == 20
+    assert list(things["categorical"].classes) == ["star", "galaxy"]
+    np.testing.assert_allclose(things["lowrank"].dense(), np.eye(3) + 1.0)
