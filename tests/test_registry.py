@@ -61,6 +61,8 @@ class Constant(Emulator):
 
 @pytest.fixture(autouse=True)
 def own_names(monkeypatch):
+    # What a test installs or registers must not stay in the library's own catalogue.
+    monkeypatch.setattr(registry._CATALOGUE, "_found", None)
     monkeypatch.setattr(registry._CATALOGUE, "_local", {})
 
 
@@ -137,6 +139,9 @@ BROKEN = {
     "typo": (HOOK.format("").replace("emulators", "emulatrs") + "return []", "no such hook.*Did"),
     "no-iterable": (HOOK.format("") + "return 3", "not iterable"),
     "no-method": (HOOK.format("") + "return ['gp']", "'gp' instead of a Method"),
+    "no-hook": ("def register_emulators():\n    return []", "no function marked with .*hookimpl"),
+    "exits": ("raise SystemExit('not on this machine')", "SystemExit: not on this machine"),
+    "exits-late": (HOOK.format("") + "raise SystemExit(3)", "hook register_emulators .*SystemExit"),
     "bad-method": (HOOK.format("") + "return [Method(name='GP', target='a:B')]", "lower-case"),
 }
 
@@ -152,7 +157,8 @@ def test_one_broken_plugin_never_breaks_another(install, kind):
         assert names(catalogue, "emulator") == {"equatorium/embedded", "alpha/first", "zeta/last"}
     assert len(caught) == 1
     (problem,) = catalogue.problems()
-    assert problem.plugin == "broken-one" and "Traceback" in problem.trace
+    assert problem.plugin == "broken-one" and "\n" not in problem.text
+    assert "Traceback" in problem.trace or kind == "no-hook"
     # The warning is given once, the problem stays on record.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -206,6 +212,28 @@ def test_the_allow_list_is_read_before_anything_is_imported(install, monkeypatch
     assert names(Catalogue()) == CORE | {"fine/mean"}
 
 
+def test_the_heavy_modules_that_a_plugin_imports_are_its_own(install, tmp_path, monkeypatch):
+    # Two stand-ins for torch: listing two plugins must blame the one that brought it in, and only
+    # for what was not there before.
+    for name in ("jax", "tensorflow"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        (tmp_path / f"{name}.py").write_text("")
+    install("eager", plugin="import jax, numpy\n" + HOOK.format("") + "return []")
+    install("late", plugin="import jax\n" + HOOK.format("") + "import tensorflow\n    return []")
+    install("light")
+    catalogue = Catalogue()
+    eager, late, light = catalogue.timings()
+    assert (eager.plugin, eager.version, eager.heavy) == ("eager", "1.0", ("jax",))
+    assert late.heavy == ("tensorflow",) and light.heavy == ()
+    assert min(t.milliseconds for t in (eager, late, light)) > 0
+    assert str(eager).endswith(" ms, imports eagerly: jax") and "eagerly" not in str(light)
+    # What is imported already costs nothing: the first reading is the one to tell of.
+    catalogue.refresh()
+    assert catalogue.timings() == (eager, late, light)
+    for name in ("jax", "tensorflow"):
+        sys.modules.pop(name)
+
+
 def test_many_threads_discover_once(install):
     install("fine")
     calls, found = [], []
@@ -240,6 +268,57 @@ def test_a_name_offered_twice_is_never_resolved_silently(install):
     assert catalogue.get("emulator", "Second/old").version == "2.0"
     # Nothing else is disturbed.
     assert catalogue.get("emulator", "embedded").dist == "equatorium"
+
+
+def test_collisions_are_told_before_anybody_asks(install):
+    install("first")
+    assert Catalogue().collisions() == {}
+    install("second")
+    shared = Catalogue().collisions()
+    assert {name: [e.qualname for e in rivals] for name, rivals in shared.items()} == {
+        "mean": ["first/mean", "second/mean"],
+        "old": ["first/mean", "second/mean"],
+    }
+    # The same name for another use is no collision: the kind tells them apart.
+    monopoly = HOOK.format("").replace("emulators", "simulators")
+    install("third", plugin=monopoly + "return [Method(name='embedded', target='a:B')]")
+    assert "embedded" not in Catalogue().collisions()
+
+
+def test_methods_by_capability(install):
+    install("theirs")
+    code = "return [Method(name='two', target='a:B', capabilities=['variance', 'mine:fast'])]"
+    install("mine", plugin=HOOK.format("") + code)
+    catalogue = Catalogue()
+
+    def found(*words):
+        return {e.qualname for e in catalogue.methods("emulator", capabilities=words)}
+
+    assert found() == found("variance") == {"equatorium/embedded", "mine/two", "theirs/mean"}
+    assert found("variance", "mine:fast") == {"mine/two"}
+    assert found("gradient") == set()
+    with pytest.raises(
+        errors.UnknownNameError, match=r"no capability 'varience'. Did .*'variance'"
+    ):
+        found("varience")
+
+
+def test_a_method_that_does_not_load_becomes_a_problem_and_harms_no_other(install):
+    wrong = "return [Method(name='m', target='bad.gone:Mean'), Method(name='n', target='{}')]"
+    install("bad", plugin=HOOK.format("") + wrong.format("bad.model:Mean"))
+    catalogue = Catalogue()
+    entry = catalogue.get("emulator", "m")
+    for _ in range(2):
+        with pytest.raises(errors.PluginLoadError):
+            catalogue.load(entry)
+    (problem,) = catalogue.problems()
+    assert problem.plugin == "bad" and "cannot load the emulator 'm'" in problem.text
+    assert "No module named 'bad.gone'" in problem.trace
+    assert catalogue.load(catalogue.get("emulator", "n")).__name__ == "Mean"
+    # Mended: the problem goes.
+    sys.modules["bad.gone"] = sys.modules["bad.model"]
+    catalogue.load(entry)
+    assert catalogue.problems() == ()
 
 
 def test_an_alias_is_a_name(install):

@@ -7,21 +7,23 @@ import importlib
 import os
 import re
 import threading
+import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from equatorium.discovery import Entry, Problem, canonical, discover
+from equatorium.discovery import Entry, Found, Problem, Timing, canonical, discover
 from equatorium.errors import (
     InputError,
     NameCollisionError,
     PluginError,
+    PluginLoadError,
     PluginWarning,
     UnknownMethodError,
     UnknownNameError,
     did_you_mean,
 )
-from equatorium.plugin import ROLES, Method
+from equatorium.plugin import CAPABILITIES, ROLES, Method
 
 LOCAL = "local"
 
@@ -32,48 +34,91 @@ class Catalogue:
     Parameters
     ----------
     find : callable, optional
-        Returns the entries and the problems.
+        Returns what `discover` does; the timings may be left out.
     """
 
-    def __init__(self, find: Callable[[], tuple[list[Entry], list[Problem]]] = discover) -> None:
+    def __init__(self, find: Callable[[], Sequence[Sequence[Any]]] = discover) -> None:
         self._find = find
         self._lock = threading.RLock()
         self._found: tuple[Entry, ...] | None = None
         self._problems: tuple[Problem, ...] = ()
+        self._timings: dict[str, Timing] = {}
+        self._unloadable: dict[str, Problem] = {}
         self._local: dict[str, Entry] = {}
 
     def entries(self) -> tuple[Entry, ...]:
         """Return all entries, reading the plugins the first time."""
         with self._lock:
             if self._found is None:
-                found, problems = self._find()
-                _refuse_in_strict_mode(problems)
-                self._found, self._problems = tuple(found), tuple(problems)
-                for problem in problems:
+                found = Found(*self._find())
+                _refuse_in_strict_mode(found.problems)
+                self._found, self._problems = tuple(found.entries), tuple(found.problems)
+                # A second reading imports nothing again: the first one's times are the true ones.
+                self._timings = {t.plugin: t for t in found.timings} | self._timings
+                for problem in found.problems:
                     text = f"a plugin is broken: {problem}"
                     warnings.warn(text, PluginWarning, stacklevel=3)
             return (*self._found, *self._local.values())
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what is wrong with which plugin."""
+        """Return what is wrong with which plugin, as far as it was tried."""
         self.entries()
-        return self._problems
+        return (*self._problems, *self._unloadable.values())
+
+    def timings(self) -> tuple[Timing, ...]:
+        """Return what the import of each plugin took, and the heavy modules it brought in."""
+        self.entries()
+        return tuple(self._timings.values())
+
+    def collisions(self) -> dict[str, tuple[Entry, ...]]:
+        """Return the short names that several distributions offer for the same role."""
+        shared: dict[tuple[str, str], list[Entry]] = {}
+        for entry in self.methods():
+            for role in entry.roles:
+                for name in entry.names:
+                    shared.setdefault((role, name), []).append(entry)
+        return {name: tuple(found) for (_, name), found in shared.items() if len(found) > 1}
 
     def refresh(self) -> None:
         """Read the plugins anew, for instance after a ``pip install`` in a notebook."""
         importlib.invalidate_caches()
         with self._lock:
             self._found = None
+            self._unloadable.clear()
             self.entries()
 
-    def methods(self, kind: str | None = None) -> tuple[Entry, ...]:
-        """Return the entries that can be used as ``kind``, sorted by name."""
+    def methods(
+        self, kind: str | None = None, *, capabilities: Iterable[str] = ()
+    ) -> tuple[Entry, ...]:
+        """Return the entries usable as ``kind`` that have all these capabilities, by name."""
         if kind is not None and kind not in ROLES:
             raise UnknownNameError(
                 f"there is no kind {kind!r}.{did_you_mean(kind, ROLES)} Known: {', '.join(ROLES)}."
             )
-        found = [entry for entry in self.entries() if kind is None or kind in entry.roles]
+        wanted = {capabilities} if isinstance(capabilities, str) else set(capabilities)
+        for word in wanted:
+            if word not in CAPABILITIES and ":" not in word:
+                raise UnknownNameError(
+                    f"there is no capability {word!r}.{did_you_mean(word, CAPABILITIES)} "
+                    f"Known: {', '.join(CAPABILITIES)}."
+                )
+        found = [
+            entry
+            for entry in self.entries()
+            if (kind is None or kind in entry.roles) and wanted <= set(entry.method.capabilities)
+        ]
         return tuple(sorted(found, key=lambda entry: (entry.name, entry.dist)))
+
+    def load(self, entry: Entry) -> type[Any]:
+        """Import the class of an entry; a failure raises, and stays among the problems."""
+        try:
+            cls = entry.load()
+        except PluginLoadError as error:
+            trace = "".join(traceback.format_exception(error))
+            self._unloadable[entry.qualname] = Problem(entry.dist, entry.version, str(error), trace)
+            raise
+        self._unloadable.pop(entry.qualname, None)
+        return cls
 
     def get(self, kind: str | None, name: str) -> Entry:
         """Return the one entry of this name that can be used as ``kind`` (None: as anything).
@@ -149,6 +194,11 @@ class Catalogue:
                     )
             self._local[entry.name] = entry
         return entry
+
+    def withdraw(self, name: str) -> None:
+        """Take back what `register` offered under ``name``; nothing happens if there is none."""
+        with self._lock:
+            self._local.pop(name, None)
 
     def entry_of(self, cls: type) -> Entry | None:
         """Return the entry whose class this is, or None; imports nothing."""

@@ -10,19 +10,20 @@ import inspect
 import os
 import re
 import sys
+import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pluggy
 
 from equatorium import shelf
 from equatorium.errors import PluginError, PluginLoadError, did_you_mean
-from equatorium.plugin import CAPABILITIES, GROUP, HOOKS, PROJECT, ROLES, Hooks, Method
+from equatorium.plugin import CAPABILITIES, GROUP, HEAVY, HOOKS, PROJECT, ROLES, Hooks, Method
 
 CORE = "equatorium"
 
@@ -38,6 +39,28 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.plugin} {self.version}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What it took to import a plugin's registration module.
+
+    Attributes
+    ----------
+    plugin, version : str
+    milliseconds : float
+    heavy : tuple of str
+        The slow modules (`equatorium.plugin.HEAVY`) that this import was the first to bring in.
+    """
+
+    plugin: str
+    version: str
+    milliseconds: float
+    heavy: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        eagerly = f", imports eagerly: {', '.join(self.heavy)}" if self.heavy else ""
+        return f"{self.plugin} {self.version}: {self.milliseconds:.1f} ms{eagerly}"
 
 
 @dataclass(frozen=True)
@@ -80,6 +103,12 @@ class Entry:
             if name not in sys.modules and find_spec(name) is None
         )
 
+    @property
+    def remedy(self) -> str:
+        """The ``pip install`` that brings what is missing."""
+        extra = f"'{self.dist}[{self.method.extra}]'"
+        return f"pip install {extra if self.method.extra else ' '.join(self.missing)}"
+
     def load(self) -> type[Any]:
         """Import and check the class.
 
@@ -90,11 +119,8 @@ class Entry:
             fails, or the class is not what its `Method` claims.
         """
         if self.missing:
-            extra = f"'{self.dist}[{self.method.extra}]'"
-            remedy = extra if self.method.extra else " ".join(self.missing)
-            raise self._failure(
-                f"it needs {', '.join(self.missing)}, not installed here; pip install {remedy}"
-            )
+            names = ", ".join(self.missing)
+            raise self._failure(f"it needs {names}, not installed here; {self.remedy}")
         try:
             cls = _resolve(self.method.target)
         except Exception as error:
@@ -141,17 +167,19 @@ def canonical(dist: str) -> str:
     return re.sub(r"[-_.]+", "-", dist).lower()
 
 
-def discover() -> tuple[list[Entry], list[Problem]]:
+class Found(NamedTuple):
+    """What a reading of all plugins gives: entries in a stable order, problems, and timings."""
+
+    entries: Sequence[Entry]
+    problems: Sequence[Problem]
+    timings: Sequence[Timing] = ()
+
+
+def discover() -> Found:
     """Read the core's shelf and all installed plugins.
 
     The environment variable ``EQUATORIUM_PLUGINS`` (names of distributions with commas between)
     limits which are read; empty means none.
-
-    Returns
-    -------
-    entries : list of Entry
-        In a stable order.
-    problems : list of Problem
     """
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(Hooks)
@@ -160,16 +188,21 @@ def discover() -> tuple[list[Entry], list[Problem]]:
     except PackageNotFoundError:
         core = "unknown"
     entries, problems = _read(manager, shelf, CORE, core)
+    timings = []
     for dist, number, point in _points():
+        before, start = set(sys.modules), time.perf_counter()
         try:
             module = point.load()
+        except (Exception, SystemExit) as error:
+            problems.append(_problem(dist, number, f"import of {point.value!r} failed", error))
+        else:
             found, wrong = _read(manager, module, dist, number)
-        except Exception as error:
-            wrong = [_problem(dist, number, f"import of {point.value!r} failed", error)]
-            found = []
-        entries += found
-        problems += wrong
-    return _unique(entries, problems), problems
+            entries += found
+            problems += wrong
+        took = 1e3 * (time.perf_counter() - start)
+        heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
+        timings.append(Timing(dist, number, took, heavy))
+    return Found(_unique(entries, problems), problems, timings)
 
 
 def _points() -> list[tuple[str, str, EntryPoint]]:
@@ -198,7 +231,11 @@ def _read(
         if manager.is_registered(module):
             manager.unregister(module)
         return entries, [_problem(dist, number, "its hooks do not fit", error)]
-    for caller in manager.get_hookcallers(module) or ():
+    callers = manager.get_hookcallers(module)
+    if not callers:
+        text = f"{module.__name__} has no function marked with equatorium.hookimpl"
+        problems.append(Problem(dist, number, text))
+    for caller in callers or ():
         for implementation in caller.get_hookimpls():
             if implementation.plugin is not module:
                 continue
@@ -208,7 +245,7 @@ def _read(
                     if not isinstance(item, Method):
                         raise PluginError(f"it gave {item!r} instead of a Method")
                     entries.append(Entry(HOOKS[caller.name], item, dist, number))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 problems.append(_problem(dist, number, f"hook {caller.name} failed", error))
     return entries, problems
 
@@ -235,6 +272,7 @@ def _unique(entries: Iterable[Entry], problems: list[Problem]) -> list[Entry]:
     return kept
 
 
-def _problem(dist: str, number: str, text: str, error: Exception) -> Problem:
+def _problem(dist: str, number: str, text: str, error: BaseException) -> Problem:
     trace = "".join(traceback.format_exception(error))
-    return Problem(dist, number, f"{text}: {type(error).__name__}: {error}", trace)
+    line = " ".join(f"{text}: {type(error).__name__}: {error}".split())
+    return Problem(dist, number, line, trace)

@@ -65,9 +65,30 @@ CAPABILITIES: Mapping[str, tuple[str, str] | None] = MappingProxyType(
     }
 )
 
+# Modules too slow to import merely to list what exists; `equatorium plugins list -v` tells of them.
+HEAVY = (
+    "numpy",
+    "scipy",
+    "sklearn",
+    "pandas",
+    "h5py",
+    "astropy",
+    "matplotlib",
+    "emcee",
+    "torch",
+    "gpytorch",
+    "tensorflow",
+    "jax",
+)
+
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _TOP_LEVEL = re.compile(r"[A-Za-z_]\w*")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether this is lower-case words joined by hyphens, as all names are."""
+    return _NAME.fullmatch(text) is not None
 
 
 def hookimpl(function: _Hook) -> _Hook:
@@ -133,7 +154,7 @@ class Method:
                 self._freeze(field.name, frozenset if field.name == "capabilities" else tuple)
         for name in (self.name, *self.aliases):
             self._need(
-                _NAME.fullmatch(name),
+                is_name(name),
                 f"the name {name!r} must be lower-case words joined by hyphens, such as 'trend-gp'",
             )
         self._need(

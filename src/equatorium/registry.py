@@ -23,8 +23,12 @@ _CATALOGUE = Catalogue()
 get = _CATALOGUE.get
 methods = _CATALOGUE.methods
 problems = _CATALOGUE.problems
+timings = _CATALOGUE.timings
+collisions = _CATALOGUE.collisions
+load = _CATALOGUE.load
 refresh = _CATALOGUE.refresh
 register = _CATALOGUE.register
+withdraw = _CATALOGUE.withdraw
 entry_of = _CATALOGUE.entry_of
 
 
@@ -57,7 +61,7 @@ def create(kind: str | None, name: str, /, **options: Any) -> Any:
         If the method has no option of a name.
     """
     entry = get(kind, name)
-    cls = entry.load()
+    cls = load(entry)
     accepted = inspect.signature(cls).parameters.values()
     if not any(p.kind is p.VAR_KEYWORD for p in accepted):
         known = [p.name for p in accepted]

@@ -2,6 +2,7 @@
 
 import json
 from types import SimpleNamespace
+from typing import Annotated
 
 import click
 import pytest
@@ -10,7 +11,8 @@ from click.testing import CliRunner
 from equatorium import cli, errors, registry
 from equatorium.catalogue import Catalogue
 from equatorium.cli import main
-from equatorium.discovery import Entry, Problem
+from equatorium.cli.options import options_of
+from equatorium.discovery import Entry, Problem, Timing
 from equatorium.plugin import Method
 
 ENTRIES = [
@@ -39,15 +41,16 @@ ENTRIES = [
         "2.0",
     ),
 ]
+TIMINGS = [Timing("equatorium", "0.1", 1.0), Timing("their-gp", "2.0", 2345.6, ("numpy", "torch"))]
 
 
 @pytest.fixture
 def call(monkeypatch):
     """Run the command line over three methods and the given problems."""
 
-    def run(*arguments, problems=()):
-        catalogue = Catalogue(lambda: (ENTRIES, list(problems)))
-        for name in ("get", "methods", "problems"):
+    def run(*arguments, problems=(), entries=ENTRIES):
+        catalogue = Catalogue(lambda: (entries, list(problems), TIMINGS))
+        for name in ("get", "methods", "problems", "timings", "collisions"):
             monkeypatch.setattr(registry, name, getattr(catalogue, name))
         return CliRunner().invoke(main, arguments)
 
@@ -61,7 +64,16 @@ def test_list(call):
     assert rows == [
         ["equatorium/borehole", "simulator", "Flow"],
         ["equatorium/emcee", "sampler", "Walkers"],
-        ["their-gp/gp", "emulator", "Exact", "[needs", "no_such_dep]"],
+        [
+            "their-gp/gp",
+            "emulator",
+            "Exact",
+            "[needs",
+            "no_such_dep:",
+            "pip",
+            "install",
+            "no_such_dep]",
+        ],
     ]
     assert "restart" in call("plugins", "list", "-v").output
 
@@ -87,6 +99,40 @@ def test_a_broken_plugin_is_told_at_the_foot(call):
     assert json.loads(result.stdout)["problems"][0]["plugin"] == "bad"
 
 
+def test_list_by_capability(call):
+    rows = call("plugins", "list", "--capability", "restart").output.splitlines()
+    assert len(rows) == 1 and rows[0].startswith("equatorium/emcee")
+    assert call("plugins", "list", "--capability", "restart", "--capability", "gpu").output == ""
+    result = call("plugins", "list", "--capability", "restrat")
+    assert result.exit_code == 1 and "Did you mean 'restart'?" in result.stderr
+
+
+def test_the_cost_of_each_plugin(call):
+    output = call("plugins", "list", "-v").output
+    assert "  equatorium 0.1: 1.0 ms\n" in output
+    assert "  their-gp 2.0: 2345.6 ms, imports eagerly: numpy, torch\n" in output
+    assert "eagerly" not in call("plugins", "list").output
+    timings = json.loads(call("plugins", "list", "--json").output)["timings"]
+    assert timings[1] == {
+        "plugin": "their-gp",
+        "version": "2.0",
+        "milliseconds": 2345.6,
+        "imports eagerly": ["numpy", "torch"],
+    }
+
+
+def test_a_shared_name_is_told_at_the_foot(call):
+    other = Entry("sampler", Method(name="emcee", target="a:B"), "theirs", "1.0")
+    result = call("plugins", "list", entries=[*ENTRIES, other])
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "ambiguous: 'emcee'; ask for equatorium/emcee or theirs/emcee, or uninstall the other\n"
+    )
+    result = call("plugins", "list", "--json", entries=[*ENTRIES, other])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["ambiguous"] == {"emcee": ["equatorium/emcee", "theirs/emcee"]}
+
+
 def test_info(call):
     result = call("plugins", "info", "borehole")
     assert result.exit_code == 0
@@ -101,7 +147,90 @@ def test_info(call):
 def test_info_shows_options_with_their_defaults():
     result = CliRunner().invoke(main, ["plugins", "info", "embedded"])
     assert result.exit_code == 0, result.output
-    assert "embedder = (required)" in result.output and "on = 'y'" in result.output
+    assert "embedder = (required)  (Embedder, or its name or spec)" in result.output
+    assert """With the capability ``inverse`` for ``on="y"``.""" in result.output
+    data = json.loads(CliRunner().invoke(main, ["plugins", "info", "embedded", "--json"]).output)
+    assert data["options"]["on"] == {
+        "name": "on",
+        "default": "'y'",
+        "type": '{"y", "x"}',
+        "text": "",
+    }
+
+
+class Base:
+    """Base.
+
+    Parameters
+    ----------
+    shared : int
+        From the base.
+
+    Returns
+    -------
+    shared : not an option
+    """
+
+
+class Documented(Base):
+    """Documented.
+
+    Parameters
+    ----------
+    low, high : float
+        The range,
+        on two lines.
+
+        A second paragraph.
+    mode : {"a", "b"}
+    bare
+        No type.
+
+    Attributes
+    ----------
+    mode : str
+        Not this one.
+    """
+
+    def __init__(
+        self,
+        low,
+        high=2.0,
+        *,
+        mode: str = "a",
+        bare=None,
+        shared=1,
+        noted: Annotated[int, "in pixels"] = 3,
+        hinted: float | None = None,
+        nothing=(),
+        **rest,
+    ):
+        pass
+
+
+def test_options_are_explained_by_annotations_or_docstrings():
+    found = {o.name: (o.default, o.type, o.text) for o in options_of(Documented)}
+    assert found == {
+        "low": ("(required)", "float", "The range, on two lines."),
+        "high": ("2.0", "float", "The range, on two lines."),
+        "mode": ("'a'", '{"a", "b"}', ""),
+        "bare": ("None", "", "No type."),
+        "shared": ("1", "int", "From the base."),
+        "noted": ("3", "int", "in pixels"),
+        "hinted": ("None", "float | None", ""),
+        "nothing": ("()", "", ""),
+    }
+
+
+def test_every_option_of_every_method_is_explained():
+    unexplained = [
+        f"{entry.qualname}: {option.name}"
+        for entry in registry.methods()
+        if entry.dist != "local"
+        for option in options_of(entry.load())
+        if not (option.text or option.type)
+    ]
+    assert unexplained == []
 
 
 def test_errors_are_a_paragraph(call):

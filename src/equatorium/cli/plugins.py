@@ -1,13 +1,15 @@
-"""Commands on plugins: ``plugins list`` and ``plugins info NAME``."""
+"""Commands on plugins: ``plugins list``, ``plugins info NAME`` and ``plugins new DIR``."""
 
-import inspect
 import json
 import warnings
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from equatorium import registry
+from equatorium.cli.new import new
+from equatorium.cli.options import Option, options_of
 from equatorium.discovery import Entry
 from equatorium.errors import PluginError, PluginWarning
 from equatorium.plugin import ROLES
@@ -16,34 +18,73 @@ from equatorium.plugin import ROLES
 @click.group()
 @click.pass_context
 def plugins(context: click.Context) -> None:
-    """See which methods are installed."""
+    """See which methods are installed, or start a plugin of your own."""
     # Problems are told at the foot of the list, once.
     context.with_resource(warnings.catch_warnings(action="ignore", category=PluginWarning))
 
 
+plugins.add_command(new)
+
+
 @plugins.command(name="list")
 @click.option("--kind", type=click.Choice(list(ROLES)), help="Only methods of this kind.")
+@click.option("--capability", "words", multiple=True, help="Only methods that can do this.")
 @click.option("--json", "as_json", is_flag=True, help="For other programs.")
-@click.option("-v", "--verbose", is_flag=True, help="Capabilities, and traces of what is broken.")
-def list_methods(kind: str | None, as_json: bool, verbose: bool) -> None:
-    """List the methods; exit with 1 if a plugin is broken."""
-    entries, problems = registry.methods(kind), registry.problems()
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Capabilities, the cost of each plugin, and traces."
+)
+def list_methods(kind: str | None, words: tuple[str, ...], as_json: bool, verbose: bool) -> None:
+    """List the methods; exit with 1 if a plugin is broken or two offer the same name."""
+    entries = registry.methods(kind, capabilities=words)
+    problems, shared = registry.problems(), registry.collisions()
     if as_json:
-        broken = [{"plugin": p.plugin, "version": p.version, "problem": p.text} for p in problems]
-        rows = {"methods": [as_data(entry) for entry in entries], "problems": broken}
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps(_document(entries), indent=2))
     else:
-        width = max((len(entry.qualname) for entry in entries), default=0)
-        for entry in entries:
-            click.echo(f"{entry.qualname:<{width}}  {', '.join(entry.roles):<10}  {_line(entry)}")
-            if verbose and entry.method.capabilities:
-                click.echo(" " * (width + 2) + ", ".join(sorted(entry.method.capabilities)))
+        _print_rows(entries, verbose)
         for problem in problems:
             click.echo(f"broken: {problem}", err=True)
-            if verbose:
+            if verbose and problem.trace:
                 click.echo(problem.trace, err=True)
-    if problems:
+        for name, rivals in shared.items():
+            full = " or ".join(rival.qualname for rival in rivals)
+            click.echo(f"ambiguous: {name!r}; ask for {full}, or uninstall the other", err=True)
+    if problems or shared:
         raise click.exceptions.Exit(1)
+
+
+def _print_rows(entries: tuple[Entry, ...], verbose: bool) -> None:
+    width = max((len(entry.qualname) for entry in entries), default=0)
+    for entry in entries:
+        click.echo(f"{entry.qualname:<{width}}  {', '.join(entry.roles):<10}  {_line(entry)}")
+        if verbose and entry.method.capabilities:
+            click.echo(" " * (width + 2) + ", ".join(sorted(entry.method.capabilities)))
+    if verbose:
+        click.echo("\nTime to import what lists the methods:")
+        for timing in registry.timings():
+            click.echo(f"  {timing}")
+
+
+def _document(entries: tuple[Entry, ...]) -> dict[str, Any]:
+    return {
+        "methods": [as_data(entry) for entry in entries],
+        "problems": [
+            {"plugin": p.plugin, "version": p.version, "problem": p.text}
+            for p in registry.problems()
+        ],
+        "ambiguous": {
+            name: [rival.qualname for rival in rivals]
+            for name, rivals in registry.collisions().items()
+        },
+        "timings": [
+            {
+                "plugin": t.plugin,
+                "version": t.version,
+                "milliseconds": round(t.milliseconds, 3),
+                "imports eagerly": list(t.heavy),
+            }
+            for t in registry.timings()
+        ],
+    }
 
 
 @plugins.command()
@@ -52,19 +93,32 @@ def list_methods(kind: str | None, as_json: bool, verbose: bool) -> None:
 def info(name: str, as_json: bool) -> None:
     """Show all about the method NAME: what it can do, its options, what to cite."""
     entry = registry.get(None, name)
+    data = as_data(entry)
+    options: tuple[Option, ...] = ()
     try:
-        data = {**as_data(entry), "options": _options(entry.load())}
+        options = options_of(entry.load())
     except PluginError as error:
-        data = {**as_data(entry), "options": {}, "problem": str(error)}
+        data["problem"] = str(error)
     if as_json:
-        click.echo(json.dumps(data, indent=2))
+        described = {option.name: asdict(option) for option in options}
+        click.echo(json.dumps({**data, "options": described}, indent=2))
         return
     for key, value in data.items():
-        if isinstance(value, dict):
-            value = [f"{option} = {default}" for option, default in value.items()]
-        lines = value if isinstance(value, list) else [str(value)]
-        for i, line in enumerate(filter(None, lines)):
-            click.echo(f"{key if i == 0 else '':<13} {line}")
+        _print_field(key, value if isinstance(value, list) else [str(value)])
+    _print_field("options", [line for option in options for line in _explained(option)])
+
+
+def _print_field(key: str, lines: list[str]) -> None:
+    for i, line in enumerate(filter(None, lines)):
+        click.echo(f"{key if i == 0 else '':<13} {line}")
+
+
+def _explained(option: Option) -> list[str]:
+    """Return an option as it is written, and what it means below."""
+    kind = f"  ({option.type})" if option.type else ""
+    text = click.wrap_text(option.text, 80, initial_indent="  ", subsequent_indent="  ")
+    wrapped = [f"{'':<14}{line}" if i else line for i, line in enumerate(text.splitlines())]
+    return [f"{option.name} = {option.default}{kind}", "\n".join(wrapped)]
 
 
 def as_data(entry: Entry) -> dict[str, Any]:
@@ -84,14 +138,5 @@ def as_data(entry: Entry) -> dict[str, Any]:
 
 
 def _line(entry: Entry) -> str:
-    missing = f" [needs {', '.join(entry.missing)}]" if entry.missing else ""
-    return entry.method.summary + missing
-
-
-def _options(cls: type[Any]) -> dict[str, str]:
-    """Return the options with their defaults, as they are written in Python."""
-    options = inspect.signature(cls).parameters.values()
-    return {
-        option.name: "(required)" if option.default is option.empty else repr(option.default)
-        for option in options
-    }
+    lacks = f" [needs {', '.join(entry.missing)}: {entry.remedy}]" if entry.missing else ""
+    return entry.method.summary + lacks
