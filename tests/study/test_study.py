@@ -200,6 +200,31 @@ def test_an_observation_outside_the_outputs_is_refused(line, tmp_path):
         make(line(), beyond, tmp_path)
 
 
+def test_more_steps_go_on_with_the_chains(line, observed, tmp_path, monkeypatch):
+    short = {"walkers": 16, "max_steps": 100, "until": {"ess": 1e6}}
+    long = short | {"max_steps": 300}
+    whole = make(line(), observed, tmp_path, store=tmp_path / "other.h5")
+    match(whole, waves=1)
+    study = make(line(), observed, tmp_path)
+    match(study, waves=1)
+    with pytest.warns(errors.NotConvergedWarning):
+        wanted = whole.sample("emcee", **long)
+        study.sample("emcee", **short)
+    asked = []
+    monkeypatch.setattr(
+        eq.GaussianLikelihood,
+        "log_likelihood",
+        lambda self, theta, inner=eq.GaussianLikelihood.log_likelihood: (
+            asked.append(len(theta)) or inner(self, theta)
+        ),
+    )
+    with pytest.warns(errors.NotConvergedWarning):
+        found = study.sample("emcee", **long)
+    np.testing.assert_array_equal(found.samples, wanted.samples)
+    # 64 walkers, 200 steps more, and a check of the store; what is outside is not asked for.
+    assert 100 * 64 < sum(asked) < 203 * 64
+
+
 def test_changed_data_start_the_chains_anew(line, observed, tmp_path):
     study = make(line(), observed, tmp_path)
     match(study, waves=1)

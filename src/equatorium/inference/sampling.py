@@ -55,6 +55,7 @@ class Emcee(Sampler):
     """
 
     view = "normal"
+    stopping = frozenset({"until", "max_steps", "first_check", "checkpoint_every"})
 
     def __init__(
         self,

@@ -18,9 +18,12 @@ class Sampler(BaseEstimator, ABC):
     view : {"box", "cube", "normal"}
         The coordinates it works in: the parameters themselves, the unit cube of the prior's
         cumulative probability, or a standard normal of it.
+    stopping : frozenset of str
+        The options that only say when to stop: a stored chain goes on when these alone change.
     """
 
     view: ClassVar[Literal["box", "cube", "normal"]] = "box"
+    stopping: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def capabilities_(self) -> frozenset[str]:

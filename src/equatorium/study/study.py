@@ -192,7 +192,8 @@ class Study:
         Returns
         -------
         Draws
-            The posterior; an interrupted run goes on where it stopped.
+            The posterior. An interrupted run goes on where it stopped, and one that has not
+            converged goes on when it is asked for more steps.
         """
         if options and not isinstance(sampler, str):
             raise InputError(f"options {sorted(options)} come with a sampler's name only")
@@ -201,9 +202,12 @@ class Study:
         if not self.stage.waves:
             self.emulate()
         self._sampler = chosen
-        inputs = {"upstream": self.stage.key, "sampler": registry.to_spec(chosen)}
+        made = registry.to_spec(chosen)
+        inputs = {"upstream": self.stage.key, "sampler": made}
+        lasting = {k: v for k, v in made["options"].items() if k not in chosen.stopping}
         stem = f"{self.steps.path.name}.chains"
-        chains = self.steps.path.with_name(f"{stem}-{digest(inputs)}")
+        key = digest({**inputs, "sampler": {**made, "options": lasting}})
+        chains = self.steps.path.with_name(f"{stem}-{key}")
         self.draws, _ = self.steps.run(
             "posterior",
             inputs,
@@ -215,9 +219,10 @@ class Study:
                 progress=self.steps.progress,
             ),
         )
-        # The draws are in the study's file now; checkpoints, of other inputs too, are done with.
+        # Chains that have not converged are kept, to go on with more steps; others are done with.
         for checkpoint in self.steps.path.parent.glob(f"{stem}-*"):
-            checkpoint.unlink()
+            if self.draws.converged or checkpoint != chains:
+                checkpoint.unlink()
         return self.draws
 
     def posterior(self) -> Posterior:
