@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PLUGINS = gp galaxies
+PLUGINS = gp galaxies example
 EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p))
 STUDY  ?= examples/galaxy_formation/study.toml
 # One BLAS thread each: the work is parallel over runs, and idle BLAS threads spin.
