@@ -47,6 +47,8 @@ _HOMES = {
     "equatorium.simulate.execute": ("run_design",),
     "equatorium.emulate.surrogate": ("Surrogate",),
     "equatorium.emulate.compose": ("Embedded",),
+    "equatorium.emulate.committee": ("Committee",),
+    "equatorium.emulate.conformal": ("Conformal",),
     "equatorium.emulate.report": ("Report",),
     "equatorium.emulate.validate": ("holdout_report", "cross_validation_report"),
     "equatorium.history.implausibility": ("Implausibility",),

@@ -7,7 +7,7 @@ from equatorium.plugin import Method, hookimpl
 
 @hookimpl
 def register_emulators() -> Iterable[Method]:
-    """Return the composite that joins an embedder and an emulator."""
+    """Return what makes emulators of other methods."""
     return [
         Method(
             name="embedded",
@@ -18,7 +18,35 @@ def register_emulators() -> Iterable[Method]:
                 "Higdon D., Gattiker J., Williams B. & Rightley M. 2008, Journal of the American "
                 "Statistical Association 103, 570, doi:10.1198/016214507000000888"
             ),
-        )
+        ),
+        Method(
+            name="conformal",
+            target="equatorium.emulate.conformal:Conformal",
+            summary="Any predictor of points, with its errors on unseen runs as its distribution",
+            capabilities={"variance", "covariance", "noise"},
+            reference=(
+                "Barber R. F., Candes E. J., Ramdas A. & Tibshirani R. J. 2021, Annals of "
+                "Statistics 49, 486, doi:10.1214/20-AOS1965"
+            ),
+        ),
+    ]
+
+
+@hookimpl
+def register_ensembles() -> Iterable[Method]:
+    """Return the committee of other emulators."""
+    return [
+        Method(
+            name="committee",
+            target="equatorium.emulate.committee:Committee",
+            roles=("emulator",),
+            summary="Several emulators, mixed by what each is worth on unseen runs",
+            capabilities={"variance", "covariance", "noise"},
+            reference=(
+                "Yao Y., Vehtari A., Simpson D. & Gelman A. 2018, Bayesian Analysis 13, 917, "
+                "doi:10.1214/17-BA1091"
+            ),
+        ),
     ]
 
 

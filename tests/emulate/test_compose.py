@@ -94,7 +94,7 @@ def runs(n=60, p=12, seed=4, scatter=0.05):
 @parametrize_with_checks(
     [
         Embedded(PCA(n_components=1), Linear(jitter=0.01)),
-        Embedded(PCA(n_components=10), Linear(jitter=0.01), on="x"),
+        Embedded(PCA(n_components=10), Linear(jitter=0.01), on="X"),
     ]
 )
 def test_sklearn_checks(estimator, check):
@@ -166,15 +166,15 @@ def test_intervals_cover_as_they_claim(factor):
 def test_inputs_can_be_embedded():
     X, Y = runs()
     wide = X @ np.random.default_rng(3).normal(size=(3, 8))
-    model = Embedded(PCA(n_components=3), Linear(), on="x").fit(wide, Y)
+    model = Embedded(PCA(n_components=3), Linear(), on="X").fit(wide, Y)
     # The three directions carry all of X: the same as least squares on X itself.
     assert_allclose(model.predict(wide), Linear().fit(X, Y).predict(X), atol=1e-9)
     assert_array_equal(model.truncation_, 0.0)
-    one = Embedded(PCA(n_components=3), Linear(), on="x").fit(wide, Y[:, 0])
+    one = Embedded(PCA(n_components=3), Linear(), on="X").fit(wide, Y[:, 0])
     assert one.predict(wide).shape == (60,)
 
 
-@pytest.mark.parametrize("on", ["x", "y"])
+@pytest.mark.parametrize("on", ["X", "y"])
 def test_it_is_saved_with_its_parts(tmp_path, on):
     X, Y = runs()
     model = Embedded(PCA(n_components=2), Linear(), on=on).fit(X, Y)
@@ -196,14 +196,28 @@ def test_parts_can_be_named():
     )
     expected = Embedded(PCA(n_components=2), Linear()).fit(X, Y).predict(X)
     assert_array_equal(clone(model).fit(X, Y).predict(X), expected)
-    spec = registry.to_spec(Embedded(PCA(), Linear(), on="x"))
-    assert spec["options"]["embedder"]["use"] == "local/pca" and spec["options"]["on"] == "x"
+    spec = registry.to_spec(Embedded(PCA(), Linear(), on="X"))
+    assert spec["options"]["embedder"]["use"] == "local/pca" and spec["options"]["on"] == "X"
+
+
+def test_files_of_the_first_version_say_x():
+    X, Y = runs()
+    old = registry.from_spec("emulator", registry.to_spec(Embedded(PCA(), Linear(), on="x")))
+    new = Embedded(PCA(), Linear(), on="X")
+    assert old.capabilities_ == new.capabilities_
+    assert_array_equal(old.fit(X, Y).predict(X), new.fit(X, Y).predict(X))
+
+
+def test_one_run_is_too_few():
+    X, Y = runs(n=1)
+    with pytest.raises(errors.InputError, match="unseen rows needs at least 2 runs"):
+        Embedded(PCA(), Linear()).fit(X, Y)
 
 
 def test_capabilities_are_those_of_the_parts():
     assert Embedded(PCA(), Linear()).capabilities_ == {"variance", "covariance", "noise"}
     assert Embedded(PCA(), Bare()).capabilities_ == set()
-    assert Embedded(Plain(), Linear(), on="x").capabilities_ == {"variance", "covariance", "noise"}
+    assert Embedded(Plain(), Linear(), on="X").capabilities_ == {"variance", "covariance", "noise"}
 
     class Silent(PCA):
         capabilities = frozenset({"inverse"})
@@ -217,7 +231,7 @@ def test_capabilities_are_those_of_the_parts():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Embedded(PCA(), Linear(), on="z"), "on must be 'y' .* not 'z'"),
+        (Embedded(PCA(), Linear(), on="z"), "on must be 'y' .* 'X' .* not 'z'"),
         (Embedded(Linear(), PCA()), "needs an Embedder, but got Linear"),
         (Embedded(PCA(), None), "needs an Emulator, but got None"),
         (Embedded(PCAOfSklearn(2), Linear()), "needs an Embedder, but got PCA"),

@@ -17,7 +17,7 @@ from equatorium.errors import InputError, StateError
 from equatorium.interfaces.emulator import Emulator
 from equatorium.records.covariance import Diagonal
 from equatorium.records.outputs import Outputs
-from equatorium.records.prediction import Gaussian, Weighted
+from equatorium.records.prediction import Gaussian, Mixture, Weighted
 from equatorium.records.runs import Runs
 from equatorium.records.space import Parameter, Space
 
@@ -111,6 +111,18 @@ def test_the_crps_is_its_integral():
     values = gaussian.sample(4000, 0)
     found = crps(Weighted(values, None), y)[0]
     np.testing.assert_allclose(found, expected, rtol=0.05)
+    # A mixture, one part of which is a point; and one whose parts are alike.
+    weights, means = np.array([0.2, 0.5, 0.3]), np.array([0.0, 1.5, -2.0])
+    variances = [0.5, 0.1, 0.0]
+    mixture = Mixture(weights, means[:, None, None], [Diagonal([[v]]) for v in variances])
+    at = 0.8
+    parts = stats.norm(means, np.sqrt(np.maximum(variances, 1e-14)))
+    cdf = lambda t: float(weights @ parts.cdf(t))  # noqa: E731
+    below, _ = quad(lambda t: cdf(t) ** 2, -9, at, points=[-2.0], limit=200)
+    above, _ = quad(lambda t: (1 - cdf(t)) ** 2, at, 9, limit=200)
+    np.testing.assert_allclose(crps(mixture, np.array([[at]])), [[below + above]], rtol=1e-5)
+    twice = Mixture(None, np.stack([gaussian.mean] * 2), [gaussian.covariance] * 2)
+    np.testing.assert_allclose(crps(twice, y)[0], expected, rtol=1e-6)
     exact = Gaussian([[0.3]], Diagonal([[0.0]]))
     np.testing.assert_allclose(crps(exact, np.array([[1.0]])), [[0.7]])
 

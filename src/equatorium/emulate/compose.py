@@ -8,13 +8,12 @@ from sklearn.base import clone
 
 from equatorium import registry
 from equatorium.checks import FloatArray
+from equatorium.emulate.folds import deal
 from equatorium.errors import InputError, StateError
 from equatorium.interfaces.embedder import Embedder
 from equatorium.interfaces.emulator import Emulator
 from equatorium.interfaces.model import state_array
 from equatorium.records.prediction import Gaussian, Prediction
-
-_FOLDS = 5
 
 
 class Embedded(Emulator):
@@ -28,20 +27,21 @@ class Embedded(Emulator):
 
     exact where g is linear (J = W), first order elsewhere. The truncation variance t, what the
     embedder leaves out, is measured per output on runs that the embedder has not seen (five folds).
-    With ``on="x"`` the embedder compresses the inputs, as fixed numbers.
+    Declared noise becomes the variance of the latent coordinates, where the embedder knows it
+    (``transform_dist``). With ``on="X"`` the embedder compresses the inputs, as fixed numbers.
 
     Parameters
     ----------
     embedder : Embedder, or its name or spec
         With the capability ``inverse`` for ``on="y"``.
     emulator : Emulator, or its name or spec
-    on : {"y", "x"}
+    on : {"y", "X"}
 
     Attributes
     ----------
     embedder_, emulator_ : the fitted parts
     truncation_ : ndarray, shape (p,)
-        The truncation variance; zero for ``on="x"``.
+        The truncation variance; zero for ``on="X"``.
 
     References
     ----------
@@ -54,12 +54,17 @@ class Embedded(Emulator):
         self.emulator = emulator
         self.on = on
 
+    @classmethod
+    def conformance_options(cls) -> dict[str, Any]:
+        """Return parts of the kit's own."""
+        return {"embedder": "local/reference-pca", "emulator": "local/reference-ridge"}
+
     @property
     def capabilities_(self) -> frozenset[str]:
         """What the parts can do together."""
         embedder, emulator = self._parts()
         able: frozenset[str] = emulator.capabilities_ & {"variance", "covariance", "noise"}
-        if self.on == "x":
+        if self.on != "y":
             return able
         if "variance" in able:
             able |= {"covariance"}
@@ -68,16 +73,11 @@ class Embedded(Emulator):
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         embedder, emulator = map(clone, self._parts())
-        if self.on == "x":
+        if self.on != "y":
             self.embedder_ = embedder.fit(X)
             self.emulator_ = emulator.fit(embedder.transform(X), Y, noise=noise)
             self.truncation_ = np.zeros(Y.shape[1])
             return
-        if len(X) < 2:
-            raise InputError(
-                "Embedded needs at least 2 runs to measure what its embedder leaves out, but "
-                "n_samples=1."
-            )
         self.truncation_ = truncation(embedder, Y, noise)
         ivar = _weights(noise)
         self.embedder_ = embedder.fit(Y, ivar=ivar)
@@ -88,7 +88,7 @@ class Embedded(Emulator):
             self.emulator_ = emulator.fit(X, latent.mean, noise=latent.variance)
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
-        if self.on == "x":
+        if self.on != "y":
             prediction: Prediction = self.emulator_.predict_dist(self.embedder_.transform(X))
             return prediction
         carried: Gaussian = self.embedder_.inverse_dist(self.emulator_.predict_dist(X))
@@ -106,8 +106,8 @@ class Embedded(Emulator):
 
     def _parts(self) -> tuple[Any, Any]:
         """Return the parts, made from their specs where they are given so, and check them."""
-        if self.on not in ("x", "y"):
-            raise InputError(f"on must be 'y' (outputs) or 'x' (inputs), not {self.on!r}.")
+        if self.on not in ("y", "X", "x"):  # files of version 0.1.0 may say 'x'
+            raise InputError(f"on must be 'y' (outputs) or 'X' (inputs), not {self.on!r}.")
         embedder = registry.from_spec("embedder", self.embedder)
         emulator = registry.from_spec("emulator", self.emulator)
         for part, kind in ((embedder, Embedder), (emulator, Emulator)):
@@ -137,8 +137,7 @@ def truncation(embedder: Any, Y: FloatArray, noise: FloatArray | None = None) ->
     ndarray, shape (p,)
         The mean squared error of the reconstruction, over at most five folds.
     """
-    # Interleaving a fixed shuffle: the folds are alike, whatever order the runs came in.
-    fold = np.random.default_rng(0).permutation(len(Y)) % min(_FOLDS, len(Y))
+    fold = deal(len(Y), "What an embedder leaves out of unseen rows")
     ivar, squares = _weights(noise), np.empty_like(Y)
     for k in np.unique(fold):
         held = fold == k

@@ -1,0 +1,175 @@
+"""An honest distribution for any predictor of points: itself, and its errors on unseen runs."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import clone, is_regressor
+
+from equatorium import registry
+from equatorium.checks import FloatArray
+from equatorium.emulate.folds import deal
+from equatorium.errors import InputError, StateError
+from equatorium.interfaces.emulator import Emulator
+from equatorium.interfaces.model import state_array
+from equatorium.records.prediction import Prediction, Weighted
+
+_MOST = 200  # enough for intervals of 99 %, few enough for a thousand points at once
+
+
+class Conformal(Emulator):
+    r"""Any predictor of points, with the distribution of its errors on runs that it has not seen.
+
+    The predictor is fitted five times, each time without one fold k(i) of the runs. Run i leaves
+    the residual :math:`r_i = y_i - f_{-k(i)}(\theta_i)`, and the prediction is the discrete
+    distribution of equal weights
+
+    .. math:: y(\theta) \in \{ f_{-k(i)}(\theta) + r_i,\; i = 1 \ldots n \}
+
+    (CV+, Barber et al. 2021): wider where the five predictors disagree. Within each output the
+    residuals are moved outwards by one rank, so that the central interval of level
+    :math:`1 - \alpha` is that of n + 1 exchangeable residuals, the new one among them.
+
+    Parameters
+    ----------
+    predictor : Emulator, its name or spec, or a regressor of scikit-learn
+        Only its means are used. A model whose predictor is of scikit-learn cannot be saved
+        (`NotSavableError`): it has no registered name.
+
+    Attributes
+    ----------
+    predictors_ : list
+        The predictors, one a fold.
+    residuals_ : ndarray, shape (s, p)
+        Those of at most 200 runs.
+    fold_ : ndarray of int, shape (s,)
+        The predictor that each residual is of.
+
+    Notes
+    -----
+    What is promised holds on average over the space and over training sets, not at each point: the
+    residuals are the same everywhere. For runs drawn independently from one distribution and
+    without declared noise, an interval of level :math:`1 - \alpha` is known to hold a new run with
+    a probability of at least :math:`1 - 2\alpha` less a term that vanishes with n; with predictors
+    that do not depend on single runs it is :math:`1 - \alpha`. Levels above (s - 1) / (s + 1)
+    cannot be promised. The covariance between outputs is that of the residuals, of rank s - 1.
+
+    Declared noise is part of the residuals but not of a prediction: they are drawn towards their
+    mean until their variance is less by the mean noise. What remains is at least the noise times
+    sqrt(2 / n), which is how well n residuals know their variance.
+
+    References
+    ----------
+    Barber R. F., Candes E. J., Ramdas A. & Tibshirani R. J. 2021, Annals of Statistics 49, 486,
+    doi:10.1214/20-AOS1965
+    """
+
+    capabilities = frozenset({"variance", "covariance", "noise"})
+
+    def __init__(self, predictor: Any) -> None:
+        self.predictor = predictor
+
+    @classmethod
+    def conformance_options(cls) -> dict[str, Any]:
+        """Return a predictor of the kit's own."""
+        return {"predictor": "local/reference-ridge"}
+
+    def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+        predictor = self._given()
+        fold = deal(len(X), "Conformal")
+        self.predictors_ = []
+        residuals = np.empty_like(Y)
+        for k in range(fold.max() + 1):
+            held = fold == k
+            learn = None if noise is None else noise[~held]
+            try:
+                fitted = _learned(predictor, X[~held], Y[~held], learn)
+                residuals[held] = Y[held] - _points(fitted, X[held], Y.shape[1])
+            except ValueError as error:
+                raise InputError(
+                    f"Conformal must see the errors of {predictor!r:.80} on unseen runs, but it "
+                    f"failed on {np.sum(~held)} of {len(X)} runs: {error}"
+                ) from error
+            self.predictors_.append(fitted)
+        # Any runs, since the first may be of another wave than the last.
+        some = np.sort(np.random.default_rng(1).permutation(len(X))[:_MOST])
+        self.fold_ = fold[some]
+        self.residuals_ = _outwards(_without(residuals, noise)[some])
+
+    def _predict_dist(self, X: FloatArray) -> Prediction:
+        p = self.residuals_.shape[1]
+        points = np.stack([_points(fitted, X, p) for fitted in self.predictors_])
+        return Weighted(points[self.fold_] + self.residuals_[:, None])
+
+    def set_state(self, state: Mapping[str, Any]) -> Self:
+        """Take on a state whose residuals and predictors fit together."""
+        if state:
+            predictors = state.get("predictors_")
+            if not isinstance(predictors, list) or not predictors:
+                raise StateError("the state of Conformal needs a list 'predictors_'.")
+            for i, fitted in enumerate(predictors):
+                if not hasattr(fitted, "predict") or getattr(
+                    fitted, "n_features_in_", None
+                ) != state.get("n_features_in_"):
+                    raise StateError(
+                        f"'predictors_' {i} must be fitted on {state.get('n_features_in_')} "
+                        f"inputs, but it is {fitted!r:.80}."
+                    )
+                if isinstance(fitted, Emulator) and fitted.n_outputs_ != state.get("n_outputs_"):
+                    raise StateError(f"'predictors_' {i} is of {fitted.n_outputs_} outputs.")
+            residuals = state_array(state, "residuals_", (None, state.get("n_outputs_")))
+            fold = state_array(state, "fold_", (len(residuals),), kinds="i")
+            if not len(fold) or (fold < 0).any() or (fold >= len(predictors)).any():
+                raise StateError("'fold_' must name one of 'predictors_' for every residual.")
+        return super().set_state(state)
+
+    def _given(self) -> Any:
+        """Return the predictor, made from its spec if it is given so, and check it."""
+        predictor = registry.from_spec("emulator", self.predictor)
+        cloned = hasattr(predictor, "get_params") and not isinstance(predictor, type)
+        if isinstance(predictor, Emulator) or (cloned and is_regressor(predictor)):
+            return predictor
+        raise InputError(
+            f"Conformal needs an emulator, its name, or a regressor of scikit-learn, but predictor "
+            f"is {predictor!r:.80}."
+        )
+
+
+def _learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> Any:
+    """Fit a clone, with what it can make use of."""
+    fresh = clone(predictor)
+    if isinstance(fresh, Emulator):
+        return fresh.fit(X, Y, noise=noise if "noise" in fresh.capabilities_ else None)
+    return fresh.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y)
+
+
+def _points(fitted: Any, X: FloatArray, p: int) -> FloatArray:
+    """Predict points, shape (m, p)."""
+    return np.asarray(fitted.predict(X), dtype=np.float64).reshape(len(X), p)
+
+
+def _without(residuals: FloatArray, noise: FloatArray | None) -> FloatArray:
+    """Take the declared noise off the variance of the residuals."""
+    if noise is None:
+        return residuals
+    total, own = residuals.var(axis=0), noise.mean(axis=0)
+    least = np.minimum(own * np.sqrt(2 / len(residuals)), total)
+    share = np.maximum(total - own, least) / np.where(total > 0, total, 1.0)
+    center = residuals.mean(axis=0)
+    return np.asarray(center + np.sqrt(share) * (residuals - center))
+
+
+def _outwards(residuals: FloatArray) -> FloatArray:
+    """Move the residuals of each output by one rank away from their median.
+
+    The k-th of n + 1 exchangeable values bounds the new one with probability k / (n + 1), so that
+    the upper quantile is the one of rank ceil(q (n + 1)), which is at most ceil(q n) + 1.
+    """
+    n = len(residuals)
+    order = np.argsort(residuals, axis=0, kind="stable")
+    ranked = np.take_along_axis(residuals, order, axis=0)
+    rank = np.arange(n)
+    moved = np.clip(rank + np.sign(2 * rank - (n - 1)), 0, n - 1)
+    out = np.empty_like(residuals)
+    np.put_along_axis(out, order, ranked[moved], axis=0)
+    return out
