@@ -44,21 +44,6 @@ def test_the_readme_example_runs(tmp_path):
     assert (tmp_path / "borehole.h5").exists()
 
 
-def test_the_method_of_the_plugin_page_works(tmp_path, monkeypatch):
-    from equatorium import registry
-
-    monkeypatch.setattr(registry._CATALOGUE, "_local", {})
-    names = {}
-    exec(example_in("docs/write_a_plugin.md"), names)
-    eq.register("emulator", names["Nearest"])
-    X = np.arange(20.0)[:, None]
-    model = eq.emulator("nearest", neighbours=3).fit(X, 2 * X[:, 0])
-    mean, std = model.predict([[7.1]], return_std=True)
-    assert mean == [14] and std == pytest.approx([(8 / 3) ** 0.5])  # of 12, 14 and 16
-    model.save(tmp_path / "nearest.h5")
-    np.testing.assert_array_equal(eq.load(tmp_path / "nearest.h5").predict(X), model.predict(X))
-
-
 def test_a_table_of_runs_needs_fifteen_lines(tmp_path):
     path = ROOT / "examples" / "my_table" / "fit_table.py"
     body = path.read_text().split('"""', 2)[2]
@@ -106,7 +91,7 @@ def test_the_shipped_table_is_what_its_script_makes():
     assert np.all(np.abs(again - runs.Y[7]) < 6 * np.sqrt(runs.noise[7]) + 0.02)
 
 
-@pytest.mark.parametrize("name", ["gp", "galaxies"])
+@pytest.mark.parametrize("name", ["gp", "galaxies", "example"])
 def test_a_plugin_is_found_through_its_entry_point(name):
     from equatorium import registry
 
