@@ -505,6 +505,8 @@ def test_malformed_specs(spec, message):
         "import equatorium",
         "import equatorium; equatorium.methods()",
         "from equatorium.cli import main; main(['plugins', 'list'], standalone_mode=False)",
+        "from equatorium.cli import main; main(['plugins', 'list', '--json'], standalone_mode=0)",
+        "from equatorium.cli import main; main(['plugins', 'new', '--help'], standalone_mode=0)",
         "from equatorium.cli import main; main(['--help'], standalone_mode=False)",
     ],
 )
