@@ -8,6 +8,7 @@ import pytest
 
 import equatorium as eq
 from equatorium.errors import EquatoriumError
+from equatorium.testing.reference import lent
 
 X = np.linspace(0.0, 1.0, 6)
 ERROR = 0.3
@@ -80,6 +81,8 @@ class Nearest(eq.Emulator):
 def registered():
     eq.register("embedder", Principal, name="principal-of-test")
     eq.register("emulator", Nearest, name="nearest-of-test")
+    with lent():  # the parts of composites' conformance_options
+        yield
 
 
 def has_gpu():

@@ -180,6 +180,20 @@ def test_declared_noise_is_taken_off():
     assert_array_equal(zero.predict_dist(X[:5]).values, alone.values)
 
 
+def test_noise_of_each_run_is_taken_off_by_its_size():
+    """Half of the runs are as good as exact: their errors are the prediction's."""
+    rng = np.random.default_rng(3)
+    X = rng.uniform(-1, 1, (400, 2))
+    noise = np.where(np.arange(400) % 2, 25.0, 1e-6)
+    Y = X[:, :1] + 0.2 * rng.standard_normal((400, 1))
+    Y[:, 0] += np.sqrt(noise) * rng.standard_normal(400)
+    got = Conformal(Points()).fit(X, Y, noise=noise).predict_dist(X[:5])
+    # The variance of 200 good residuals is known to a tenth, and the predictors err a little.
+    assert_allclose(got.variance, 0.04, rtol=0.3)
+    # Taken off as their mean, the noise of the others would hide the scatter.
+    assert noise.mean() > 0.04 * 300
+
+
 def test_noise_reaches_a_predictor_that_can_use_it():
     X, Y = runs()
     noise = np.linspace(0.0, 2.0, len(X))

@@ -15,6 +15,7 @@ from equatorium.interfaces.model import state_array
 from equatorium.records.prediction import Prediction, Weighted
 
 _MOST = 200  # enough for intervals of 99 %, few enough for a thousand points at once
+_TINY = 1e-100
 
 
 class Conformal(Emulator):
@@ -47,6 +48,8 @@ class Conformal(Emulator):
 
     Notes
     -----
+    The mean is that of the five predictors and of their errors, not that of one fitted on all runs.
+
     What is promised holds on average over the space and over training sets, not at each point: the
     residuals are the same everywhere. For runs drawn independently from one distribution and
     without declared noise, an interval of level :math:`1 - \alpha` is known to hold a new run with
@@ -54,14 +57,20 @@ class Conformal(Emulator):
     that do not depend on single runs it is :math:`1 - \alpha`. Levels above (s - 1) / (s + 1)
     cannot be promised. The covariance between outputs is that of the residuals, of rank s - 1.
 
-    Declared noise is part of the residuals but not of a prediction: they are drawn towards their
-    mean until their variance is less by the mean noise. What remains is at least the noise times
-    sqrt(2 / n), which is how well n residuals know their variance.
+    Declared noise is part of the residuals but not of a prediction. Residual i is drawn towards
+    their weighted mean by the factor :math:`\sqrt{\sigma^2 / (\sigma^2 + s_i^2)}`, with its noise
+    variance :math:`s_i^2` and the variance :math:`\sigma^2` for which the mean of
+    :math:`(r_i - \bar r)^2 / (\sigma^2 + s_i^2)` is one (Paule & Mandel 1982), but at least its own
+    uncertainty without any scatter, :math:`(2 / \sum_i s_i^{-4})^{1/2}`. Only a predictor with the
+    capability ``noise`` also learns with it.
 
     References
     ----------
     Barber R. F., Candes E. J., Ramdas A. & Tibshirani R. J. 2021, Annals of Statistics 49, 486,
     doi:10.1214/20-AOS1965
+
+    Paule R. C. & Mandel J. 1982, Journal of Research of the National Bureau of Standards 87, 377,
+    doi:10.6028/jres.087.022
     """
 
     capabilities = frozenset({"variance", "covariance", "noise"})
@@ -149,14 +158,23 @@ def _points(fitted: Any, X: FloatArray, p: int) -> FloatArray:
 
 
 def _without(residuals: FloatArray, noise: FloatArray | None) -> FloatArray:
-    """Take the declared noise off the variance of the residuals."""
-    if noise is None:
+    """Draw every residual towards their mean by what of its variance is declared noise."""
+    if noise is None or not noise.any():
         return residuals
-    total, own = residuals.var(axis=0), noise.mean(axis=0)
-    least = np.minimum(own * np.sqrt(2 / len(residuals)), total)
-    share = np.maximum(total - own, least) / np.where(total > 0, total, 1.0)
-    center = residuals.mean(axis=0)
-    return np.asarray(center + np.sqrt(share) * (residuals - center))
+    low, high = np.zeros(residuals.shape[1]), np.ptp(residuals, axis=0) ** 2
+    for _ in range(60):  # halvings: the digits of a double
+        middle = (low + high) / 2
+        total = np.maximum(middle + noise, _TINY)
+        too_small = np.mean((residuals - _center(residuals, total)) ** 2 / total, axis=0) > 1
+        low, high = np.where(too_small, middle, low), np.where(too_small, high, middle)
+    own = np.maximum(high, np.sqrt(2 / np.sum(np.maximum(noise, _TINY) ** -2, axis=0)))
+    center = _center(residuals, own + noise)
+    return np.asarray(center + np.sqrt(own / (own + noise)) * (residuals - center))
+
+
+def _center(residuals: FloatArray, total: FloatArray) -> FloatArray:
+    """Return the mean of each output, with weights 1 / total variance."""
+    return np.asarray(np.average(residuals, axis=0, weights=1 / total))
 
 
 def _outwards(residuals: FloatArray) -> FloatArray:
