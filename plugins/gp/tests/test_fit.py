@@ -83,3 +83,17 @@ def test_a_kernel_that_gives_nan_is_named():
 
     with pytest.raises(InputError, match="not finite"):
         maximise(Broken().double(), draws(20, 1, 0.01), 0.0, 10)
+
+
+@pytest.mark.parametrize("noise", [None, np.full(3, 0.04)])
+@pytest.mark.parametrize("text", ["matern52", "scale(matern52) + scale(rbf)"])
+def test_closed_form_and_autograd_give_the_same_numbers(text, noise):
+    problem = draws(60, 3, 0.01, noise=noise)
+    objective = Objective(kernels.build(text, 2), problem)
+    start = objective.read(0.01)
+    value, gradient = objective(start)
+    assert objective.closed is not None
+    objective.closed = None
+    again, by_autograd = objective(start)
+    assert value == pytest.approx(again, rel=1e-10)
+    assert_allclose(gradient, by_autograd, rtol=1e-8, atol=1e-10)

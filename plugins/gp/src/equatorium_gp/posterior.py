@@ -25,6 +25,7 @@ from equatorium_gp.fit import Problem
 from equatorium_gp.kernels import Kernel
 from equatorium_gp.likelihood import log_likelihood
 from equatorium_gp.spectral import Contrasts, Spectrum, Tensor, array, native, tensor
+from equatorium_gp.stationary import Stationary
 
 CHUNK = 4_000_000  # entries of the largest matrix at once, 32 MB
 
@@ -93,6 +94,7 @@ class Posterior:
         self, kernel: Kernel, problem: Problem, learned: Hyperparameters, decomposed: Decomposed
     ) -> None:
         self.kernel, self.problem, self.learned = kernel, problem, learned
+        self._closed = Stationary.of(kernel)
         self.spectrum, self.Z = decomposed.spectrum, decomposed.Z
         self.jacobian = decomposed.contrasts.jacobian
         self.transform = decomposed.contrasts.transform
@@ -134,7 +136,7 @@ class Posterior:
         # Eager: samplers ask for a few points at a time, where a lazy kernel costs as much again.
         with torch.no_grad(), gpytorch.settings.lazily_evaluate_kernels(False):
             x, h = tensor(X, device), H @ self.transform
-            both = native(self.kernel(x, self.problem.X).to_dense()) @ self._of_k
+            both = native(self._covariance(x)) @ self._of_k
             both += native(tensor(h, device)) @ self._of_h
             known = array(both[:, :N] ** 2 @ self._weight)
             own: Any = self._variance
@@ -146,6 +148,12 @@ class Posterior:
         nugget = learned.ratio if self.problem.noise is None else learned.delta
         # Rounding cannot take away the nugget, which every new run has afresh.
         return mean, learned.scale * (np.maximum(free, 0.0) + nugget)
+
+    def _covariance(self, x: Tensor) -> Tensor:
+        """Kernel (m, n) between scaled inputs (m, d) and the runs."""
+        if self._closed is not None:
+            return self._closed.matrix(x, self.problem.X)
+        return self.kernel(x, self.problem.X).to_dense()
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (n, p) of every run from all others, trend and all, in closed form.
