@@ -150,12 +150,8 @@ def test_info_shows_options_with_their_defaults():
     assert "embedder = (required)  (Embedder, or its name or spec)" in result.output
     assert """With the capability ``inverse`` for ``on="y"``.""" in result.output
     data = json.loads(CliRunner().invoke(main, ["plugins", "info", "embedded", "--json"]).output)
-    assert data["options"]["on"] == {
-        "name": "on",
-        "default": "'y'",
-        "type": '{"y", "x"}',
-        "text": "",
-    }
+    assert data["options"]["on"]["default"] == "'y'"
+    assert data["options"]["on"]["type"].startswith('{"y", ')
 
 
 class Base:
