@@ -48,12 +48,12 @@ class Committee(Ensemble, Emulator):
 
     Attributes
     ----------
-    members_ : list of Emulator
+    members_ : list of k Emulator
         The fitted members that are used.
-    weights_ : ndarray, shape (len(members_),)
-    kept_ : ndarray of int, shape (len(members_),)
+    weights_ : ndarray, shape (k,)
+    kept_ : ndarray of int, shape (k,)
         Their places in `members`.
-    scores_ : ndarray, shape (len(members),)
+    scores_ : ndarray, one for each of `members`
         Mean log density of a held-out value; NaN if none was held out (``average``, one member)
         or the member failed.
 

@@ -157,5 +157,6 @@ def require_variance(surrogate: Surrogate) -> None:
     if "variance" not in emulator.capabilities_:
         raise NotValidatedError(
             f"{type(emulator).__name__} predicts without a variance, so nobody can tell what it "
-            "rules out. Use an emulator with the capability 'variance', such as trend-gp."
+            "rules out. Use an emulator with the capability 'variance', such as trend-gp, or wrap "
+            f"this one: equatorium.Conformal({type(emulator).__name__}(...))."
         )
