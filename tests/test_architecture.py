@@ -30,6 +30,7 @@ FLOORS = {
     "inference": 8,
     "plots": 9,
     "citation": 9,
+    "testing": 9,
     "study": 10,
     "cli": 11,
     "__init__": 11,

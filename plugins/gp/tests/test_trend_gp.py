@@ -6,17 +6,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binom
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import equatorium as eq
 from equatorium.errors import InputError, NotSavableError, StateError
 from equatorium_gp import kernels
 from equatorium_gp.trend_gp import TrendGP
-
-
-@parametrize_with_checks([TrendGP()])
-def test_sklearn_checks(estimator, check):
-    check(estimator)
 
 
 def smooth(X):

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from equatorium import registry
+from equatorium.cli.conform import check_distribution
 from equatorium.cli.new import new
 from equatorium.cli.options import Option, options_of
 from equatorium.discovery import Entry
@@ -24,6 +25,7 @@ def plugins(context: click.Context) -> None:
 
 
 plugins.add_command(new)
+plugins.add_command(check_distribution)
 
 
 @plugins.command(name="list")

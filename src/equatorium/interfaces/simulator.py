@@ -85,6 +85,11 @@ class Simulator(ABC):
     options: Mapping[str, Any] = MappingProxyType({})
     observations: Mapping[str, str] = MappingProxyType({})
 
+    @classmethod
+    def conformance_options(cls) -> dict[str, Any]:
+        """Return small settings, with which the conformance kit runs it in a second."""
+        return {}
+
     @abstractmethod
     def __call__(self, theta: FloatArray, *, rng: Rng) -> Any:
         """Run once.

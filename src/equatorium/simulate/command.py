@@ -96,6 +96,16 @@ class Command(Simulator):
         self._check_placeholders()
         self._parts = _located(self.options["command"])
 
+    @classmethod
+    def conformance_options(cls) -> dict[str, Any]:
+        """Return a program that is everywhere, adding two numbers."""
+        between = {"low": 0, "high": 9}
+        return {
+            "command": ["expr", "{a:.0f}", "+", "{b:.0f}"],
+            "space": {"a": between, "b": between},
+            "outputs": ["sum"],
+        }
+
     def __call__(self, theta: FloatArray, *, rng: Rng) -> Simulated:
         """Run the executable once.
 

@@ -104,6 +104,11 @@ class GalaxyFormation(Simulator):
             unit="log10(Mpc^-3 dex^-1)",
         )
 
+    @classmethod
+    def conformance_options(cls) -> dict[str, Any]:
+        """Return two small forests of massive haloes."""
+        return {"scale": 0.02, "mass_floor": 1e12, "forests": 2}
+
     def __call__(self, theta: FloatArray, *, rng: int | np.random.Generator | None) -> Simulated:
         """Run the model once, on a forest that `rng` picks from the pool.
 
