@@ -17,7 +17,7 @@ from equatorium.errors import InputError, did_you_mean
 from equatorium.testing.case import MODELS, Case, answers
 from equatorium.testing.reference import lent
 
-_PATIENCE = 900.0  # seconds for all that is done in the fresh process
+_PATIENCE = 600.0  # seconds for all that is done in the fresh process
 
 _LIST = """
 import json, sys

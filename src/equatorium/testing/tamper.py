@@ -30,6 +30,9 @@ def _spoilt(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, Mapping):
         for what, changed in tampered(value):
             yield f"with {what}", changed
+    elif isinstance(value, list | tuple) and value:
+        yield "with one item less", value[:-1]
+        yield "replaced by text", "x"
     elif hasattr(value, "get_state") and hasattr(value, "set_state"):
         yield "replaced by a number", 3
 
