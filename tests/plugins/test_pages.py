@@ -46,6 +46,26 @@ def test_the_tutorial_is_the_files_of_the_example():
         assert text == (EXAMPLE / name).read_text(), f"{name} differs from docs/plugins/tutorial.md"
 
 
+def test_the_tutorial_alone_is_a_package_that_installs(shared, tmp_path):
+    # No more files than it shows: pip must not ask for one that it never told of.
+    for name, text in blocks("tutorial", "file"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    shared.install(tmp_path)
+    told = shared.code("import equatorium_example; print(equatorium_example.__file__)")
+    assert Path(told.strip()).is_relative_to(shared.python.parents[1])
+    assert "equatorium-example/rbf" in shared.equatorium("plugins", "info", "rbf").stdout
+
+
+def test_the_script_of_the_tutorial_works_beside_the_installed_plugin(local):
+    from equatorium_example.rbf import RBF
+
+    names = {"eq": eq, "RBF": type("RBF", (RBF,), {})}
+    ((_, code),) = blocks("tutorial", "script")
+    exec(code, names)
+    assert names["model"].capabilities_ == eq.emulator("rbf").capabilities_
+
+
 def test_every_page_is_linked():
     listed = page("index").split("```{toctree}")[1].split("```")[0].split()
     assert {path.stem for path in PAGES.glob("*.md")} == {"index", *listed} - {":maxdepth:", "1"}

@@ -33,7 +33,7 @@ def new(folder: Path, name: str | None) -> None:
     """Write a working plugin into DIR, to be changed into yours."""
     for path in write_plugin(folder, name):
         click.echo(path)
-    click.echo(f"\nNext: pip install -e {folder} && python -m pytest {folder}")
+    click.echo(f"\nNext: pip install -e '{folder}[test]' && python -m pytest {folder}")
 
 
 def write_plugin(folder: Path, name: str | None = None) -> list[Path]:
