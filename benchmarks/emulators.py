@@ -1,12 +1,14 @@
-"""`trend-gp` beside scikit-learn's GaussianProcessRegressor: same data, same run, one thread.
+"""`gp` and `trend-gp` beside scikit-learn's Gaussian process: same data, same run, one thread.
 
-    python -m benchmarks.emulators [--quick] [--out results/emulators.json]
+    python -m benchmarks.emulators [--quick] [--designs 10] [--problems P1_200 borehole_100 ...]
 
 The problems and metrics are those of ``benchmarks/problems.py`` of the project's shared folder:
-``../shared/benchmarks``, or ``benchmarks`` beside the folder that EQUATORIUM_DATA names. Times are
-CPU seconds of one thread. The peer has a constant times an anisotropic Matern-5/2 kernel and white
-noise, shared by all outputs (scikit-learn's own way with many outputs), one start, and is what its
-users would write; on P1_1000 only one evaluation of its likelihood with gradient is timed.
+``../shared/benchmarks``, or ``benchmarks`` beside the folder that EQUATORIUM_DATA names. Scores are
+means over designs (splits, for real simulators) with their standard errors, differences of log
+density are paired. Times are CPU seconds of one thread. The peer has a constant times an
+anisotropic Matern-5/2 kernel and white noise, shared by all outputs (scikit-learn's own way with
+many outputs), one start, and is what its users would write; on P1_1000 only one evaluation of its
+likelihood with gradient is timed.
 """
 
 import argparse
@@ -29,7 +31,7 @@ from threadpoolctl import threadpool_limits
 
 import equatorium as eq
 
-PROBLEMS = ("P1_200", "borehole_100", "otl_100", "piston_100")
+PROBLEMS = ("borehole_100", "otl_100", "piston_100", "friedman_200", "P1_200", "cardiac1_200")
 LARGE = "P1_1000"
 COLUMNS = ("cpu_s", "nrmse", "crps", "mse_std", "cov95", "mlpd")
 
@@ -74,11 +76,6 @@ def row(shared: Any, data: dict[str, np.ndarray], model: Any) -> dict[str, float
     return {"cpu_s": seconds, **{name: scores[name] for name in COLUMNS[1:]}}
 
 
-def average(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Mean over designs."""
-    return {name: float(np.mean([r[name] for r in rows])) for name in COLUMNS}
-
-
 def peer_step(data: dict[str, np.ndarray]) -> float:
     """CPU seconds of one likelihood with gradient of the peer."""
     model = peer(data["X"].shape[1]).set_params(optimizer=None).fit(data["X"], data["Y"])
@@ -97,60 +94,75 @@ def prediction_time(model: Any, X: np.ndarray, repeats: int = 30) -> float:
     return 1e3 * float(np.median(times))
 
 
-def run(seeds: int, large: bool) -> dict[str, Any]:
-    """All measurements."""
-    shared = problems()
-    results: dict[str, Any] = {}
-    for name in PROBLEMS:
-        sets = [shared.load(name, seed) for seed in range(seeds)]
-        d = sets[0]["X"].shape[1]
-        ours = average([row(shared, data, eq.emulator("trend-gp")) for data in sets])
-        theirs = average([row(shared, data, peer(d)) for data in sets])
-        results[name] = {"trend-gp": ours, "scikit-learn": theirs}
-        show(name, results[name])
-    if large:
-        data = shared.load(LARGE)
-        model = eq.emulator("trend-gp")
-        ours = row(shared, data, model)
-        results[LARGE] = {
-            "trend-gp": ours,
-            "peer_step_cpu_s": peer_step(data),
-            "predict_64_cpu_ms": prediction_time(model, data["Xt"][:64]),
-        }
-        show(LARGE, {"trend-gp": ours})
-        step, ms = results[LARGE]["peer_step_cpu_s"], results[LARGE]["predict_64_cpu_ms"]
-        print(f"  one likelihood with gradient of the peer takes {step:.2f} CPU s,")
-        print(f"  ours predicts 64 points with their full covariance in {ms:.1f} CPU ms")
-    return results
+def methods(d: int) -> dict[str, Any]:
+    """Return ours and the peer, unfitted."""
+    return {"gp": eq.emulator("gp"), "trend-gp": eq.emulator("trend-gp"), "scikit-learn": peer(d)}
 
 
-def show(name: str, methods: dict[str, dict[str, float]]) -> None:
-    """Print one problem's table and the ratio of ours to theirs."""
-    if name == PROBLEMS[0]:
-        print(f"{'problem':14s}{'method':14s}" + "".join(f"{c:>10s}" for c in COLUMNS))
-    for method, scores in methods.items():
-        print(f"{name:14s}{method:14s}" + "".join(f"{scores[c]:10.4g}" for c in COLUMNS))
-    if len(methods) == 2:
-        ours, theirs = methods.values()
-        ratios = [ours[c] / theirs[c] for c in ("cpu_s", "nrmse", "crps")]
-        print(f"{'':14s}{'ratio':14s}" + "".join(f"{ratio:10.2f}" for ratio in ratios), flush=True)
+def compare(shared: Any, name: str, designs: int) -> dict[str, Any]:
+    """Scores of all methods on one problem, (designs,) arrays as lists."""
+    rows: dict[str, list[dict[str, float]]] = {}
+    for seed in range(designs):
+        data = shared.load(name, seed)
+        for method, model in methods(data["X"].shape[1]).items():
+            rows.setdefault(method, []).append(row(shared, data, model))
+    return {
+        method: {column: [each[column] for each in found] for column in COLUMNS}
+        for method, found in rows.items()
+    }
+
+
+def show(name: str, found: dict[str, dict[str, list[float]]]) -> None:
+    """Print one problem's rows: mean and standard error over designs, log density paired."""
+    theirs = np.array(found["scikit-learn"]["mlpd"])
+    for method, scores in found.items():
+        cells = []
+        for column in COLUMNS:
+            values = np.array(scores[column])
+            error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+            cells.append(f"{values.mean():9.4g} ({error:.2g})")
+        gain = np.array(scores["mlpd"]) - theirs
+        error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
+        cells.append(f"{gain.mean():+.3f} ({error:.2g})")
+        print(f"{name:14s}{method:14s}" + "  ".join(cells), flush=True)
+
+
+def large(shared: Any) -> dict[str, Any]:
+    """Fit many runs; time one step of the peer, and predictions."""
+    data = shared.load(LARGE)
+    model = eq.emulator("trend-gp")
+    record = {
+        "trend-gp": row(shared, data, model),
+        "peer_step_cpu_s": peer_step(data),
+        "predict_64_cpu_ms": prediction_time(model, data["Xt"][:64]),
+    }
+    print(f"{LARGE}: {record}", flush=True)
+    return record
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one design each, no P1_1000")
+    parser.add_argument("--designs", type=int, default=10)
+    parser.add_argument("--problems", nargs="*", default=PROBLEMS)
     parser.add_argument("--out", default="results/emulators.json")
     options = parser.parse_args(arguments)
-    seeds = 1 if options.quick else 3
+    designs = 1 if options.quick else options.designs
     torch.set_num_threads(1)
+    shared, results = problems(), {}
+    print(f"{'problem':14s}{'method':14s}" + "  ".join(f"{c:>9s} (error)" for c in COLUMNS))
     with threadpool_limits(1):
-        results = run(seeds, large=not options.quick)
+        for name in options.problems:
+            results[name] = compare(shared, name, designs)
+            show(name, results[name])
+        if not options.quick:
+            results[LARGE] = large(shared)
     record = {
         "cores": os.cpu_count(),
         "processor": platform.machine(),
         "python": platform.python_version(),
         "threads": 1,
-        "designs": seeds,
+        "designs": designs,
         "results": results,
     }
     out = Path(options.out)

@@ -10,31 +10,34 @@ FOLDS = 5
 INTENSITIES = (0.003, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5, 0.8, 1.0)
 
 
-def variance_factor(error: FloatArray, variance: FloatArray, declared: FloatArray) -> float:
-    """Factor f >= 1 on the variance at which ``mean(error^2 / (f variance + declared)) = 1``.
+def variance_factor(
+    error: FloatArray, variance: FloatArray, declared: FloatArray, least: float = 1.0
+) -> float:
+    """Factor f on the variance at which ``mean(error^2 / (f variance + declared)) = 1``.
 
-    A factor below one is not taken: the kernel was chosen on the same runs, so that their errors
+    By default none below one is taken: the kernel was chosen on the same runs, so that their errors
     look a little too small.
 
     Parameters
     ----------
     error, variance, declared : (n, p) arrays
         Leave-one-out errors, their predicted variance, and the runs' declared noise.
+    least : float
 
     Returns
     -------
     float
-        Between 1 and `LARGEST`.
+        Between `least` and `LARGEST`.
     """
 
     def excess(log_factor: float) -> float:
         return float(np.mean(error**2 / (np.exp(log_factor) * variance + declared))) - 1.0
 
-    if not excess(0.0) > 0.0:
-        return 1.0
+    if not excess(np.log(least)) > 0.0:
+        return least
     if excess(np.log(LARGEST)) >= 0.0:
         return LARGEST
-    return float(np.exp(brentq(excess, 0.0, np.log(LARGEST))))
+    return float(np.exp(brentq(excess, np.log(least), np.log(LARGEST))))
 
 
 def shrunk_correlation(E: FloatArray) -> FloatArray:

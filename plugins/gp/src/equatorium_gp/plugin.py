@@ -9,6 +9,17 @@ from equatorium.plugin import Method, hookimpl
 def register_emulators() -> Iterable[Method]:
     """Gaussian-process emulators."""
     yield Method(
+        name="gp",
+        target="equatorium_gp.gp:GP",
+        summary="Gaussian processes with several kernels and trends, stacked by output",
+        capabilities=("variance", "covariance", "noise", "loo", "gpu"),
+        requires=("torch", "gpytorch"),
+        reference=(
+            "Yao Y., Vehtari A., Simpson D. & Gelman A. 2018, Bayesian Analysis 13, 917, "
+            "doi:10.1214/17-BA1091"
+        ),
+    )
+    yield Method(
         name="trend-gp",
         target="equatorium_gp.trend_gp:TrendGP",
         summary="Polynomial trend, Gaussian process and nugget; many outputs share a kernel",

@@ -1,0 +1,197 @@
+"""The emulator ``gp``: Gaussian processes with several kernels and trends, stacked by output."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from equatorium import Dense, Diagonal, Emulator, Gaussian, LowRank, state_array
+from equatorium.checks import FloatArray
+from equatorium.errors import EquatoriumError, InputError, StateError
+from equatorium_gp.trend import terms
+from equatorium_gp.trend_gp import TrendGP
+from equatorium_gp.weights import worth
+
+KERNELS = ("rbf", "matern52")
+TRENDS = ("constant", "linear", "quadratic")
+
+
+class GP(Emulator):
+    r"""A stack of Gaussian processes: no kernel and no trend is best everywhere, so none is picked.
+
+    Every pair of a kernel and a trend is a member, a :class:`~equatorium_gp.trend_gp.TrendGP`. For
+    each output j the members' predictions are mixed,
+
+    .. math:: \mu_j = \sum_k w_{kj} \mu_{kj}, \qquad
+              \Sigma = \sum_k D_k \Sigma_k D_k + \sum_k v_k v_k^T,
+
+    with :math:`D_k = \mathrm{diag}(\sqrt{w_{kj} f_{kj}})` and
+    :math:`v_{kj} = \sqrt{w_{kj}} (\mu_{kj} - \mu_j)`: members that disagree are less sure together.
+    Weights w and factors f of the variance follow from closed-form leave-one-out predictions
+    (`equatorium_gp.weights`), so that no member is fitted more than once.
+
+    Parameters
+    ----------
+    kernels : "auto" or list of str
+        Kernels of the members, as `TrendGP` takes them; ``["rbf", "matern52"]`` by default.
+    trends : "auto" or list of str
+        Trends of the members; ``["constant", "linear", "quadratic"]`` by default. But for the
+        first, those with more terms than half the runs are left out.
+    active, output_correlation, n_subset, full_evaluations, device, random_state
+        Of every member, as in `TrendGP`.
+
+    Attributes
+    ----------
+    members_ : list of k TrendGP
+        Those that have a weight for some output.
+    weights_, factors_ : (k, p) arrays
+    scores_ : (k, p) array
+        Mean leave-one-out log density of a value, declared noise added.
+
+    References
+    ----------
+    - Yao Y., Vehtari A., Simpson D. & Gelman A. 2018, Bayesian Analysis 13, 917,
+      doi:10.1214/17-BA1091
+    - Sundararajan S. & Keerthi S. S. 2001, Neural Computation 13, 1103,
+      doi:10.1162/08997660151134343
+
+    Examples
+    --------
+    >>> x = np.linspace(0.0, 1.0, 12)[:, None]
+    >>> model = GP().fit(x, np.sin(4.0 * x[:, 0]))
+    >>> mean, std = model.predict([[0.33]], return_std=True)
+    >>> bool(abs(mean[0] - np.sin(1.32)) < 4.0 * std[0] + 1e-6), bool(std[0] < 0.01)
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        *,
+        kernels: str | Sequence[str] = "auto",
+        trends: str | Sequence[str] = "auto",
+        active: Any = "all",
+        output_correlation: bool = True,
+        n_subset: int = 400,
+        full_evaluations: int = 8,
+        device: str = "cpu",
+        random_state: int | None = None,
+    ) -> None:
+        self.kernels = kernels
+        self.trends = trends
+        self.active = active
+        self.output_correlation = output_correlation
+        self.n_subset = n_subset
+        self.full_evaluations = full_evaluations
+        self.device = device
+        self.random_state = random_state
+
+    @classmethod
+    def conformance_options(cls) -> dict[str, Any]:
+        """Return two members instead of six."""
+        return {"kernels": ["matern52"], "trends": ["constant", "linear"]}
+
+    def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+        members = self._fitted(X, Y, noise)
+        declared = np.zeros_like(Y) if noise is None else noise
+        left_out = [member.loo() for member in members]
+        error = np.stack([Y - each.mean for each in left_out])
+        variance = np.stack([each.variance for each in left_out])
+        weights, factors, scores = worth(error, variance, declared)
+        used = np.flatnonzero(weights.any(axis=1))
+        self.members_ = [members[i] for i in used]
+        self.weights_, self.factors_ = weights[used], factors[used]
+        self.scores_ = scores[used]
+
+    def _fitted(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> list[TrendGP]:
+        """Fit all members; one that fails is told of and left out."""
+        members, failures = [], []
+        for kernel, trend in self._pairs(*X.shape):
+            member = TrendGP(
+                kernel=kernel,
+                trend=trend,
+                active=self.active,
+                output_correlation=self.output_correlation,
+                n_subset=self.n_subset,
+                full_evaluations=self.full_evaluations,
+                device=self.device,
+                random_state=self.random_state,
+            )
+            try:
+                members.append(member.fit(X, Y, noise=noise))
+            except (EquatoriumError, np.linalg.LinAlgError) as error:
+                failures.append(f"{kernel} with trend {trend}: {error}")
+        if not members:
+            raise InputError(f"GP has no member that could be fitted. {' '.join(failures)}")
+        for text in failures:
+            warnings.warn(f"GP goes on without a member: {text}", stacklevel=4)
+        return members
+
+    def _pairs(self, n: int, d: int) -> Iterator[tuple[str, str]]:
+        """Kernels and trends of the members; the first trend is always tried."""
+        columns = d if not isinstance(self.active, int | list | tuple) else None
+        for kernel in _names("kernels", self.kernels, KERNELS):
+            for place, trend in enumerate(_names("trends", self.trends, TRENDS)):
+                # How many inputs "auto" finds active is not known yet: a member may still refuse.
+                many = columns is not None and len(terms(trend, range(columns))) > n / 2
+                if place == 0 or not many:
+                    yield kernel, trend
+
+    def _predict_dist(self, X: FloatArray) -> Gaussian:
+        return self._mixed([member.predict_dist(X).gaussian() for member in self.members_])
+
+    def loo(self) -> Gaussian:
+        """Predict every run from all others at the hyperparameters and weights of all.
+
+        Returns
+        -------
+        Gaussian
+            (n, p): with the nugget, without the declared noise.
+        """
+        self._validate_query(self.members_[0].X_)
+        return self._mixed([member.loo() for member in self.members_])
+
+    def _mixed(self, parts: Sequence[Gaussian]) -> Gaussian:
+        """Mean and covariance of the mixture, output by output."""
+        means, weights = np.stack([part.mean for part in parts]), self.weights_[:, None]
+        mean = (weights * means).sum(axis=0)
+        apart = np.sqrt(weights) * (means - mean)
+        scale = np.sqrt(self.weights_ * self.factors_)
+        if self.n_outputs_ == 1 or not self.output_correlation:
+            own = sum(s**2 * part.variance for s, part in zip(scale, parts, strict=True))
+            return Gaussian(mean, Diagonal(own + np.square(apart).sum(axis=0)))
+        total = LowRank(np.zeros_like(mean), np.moveaxis(apart, 0, -1)).dense()
+        for s, part in zip(scale, parts, strict=True):
+            total += part.covariance.dense() * s[:, None] * s
+        return Gaussian(mean, Dense(total))
+
+    def set_state(self, state: Mapping[str, Any]) -> Self:
+        """Take on a state whose members and weights fit together."""
+        if state:
+            members = state.get("members_")
+            if not isinstance(members, list) or not members:
+                raise StateError("the state of GP needs a list 'members_'.")
+            for i, member in enumerate(members):
+                sizes = [getattr(member, n, None) for n in ("n_features_in_", "n_outputs_")]
+                wanted = [state.get("n_features_in_"), state.get("n_outputs_")]
+                if not isinstance(member, TrendGP) or sizes != wanted:
+                    raise StateError(f"'members_' {i} of the state of GP is no member of it.")
+            shape = (len(members), state["n_outputs_"])
+            weights = state_array(state, "weights_", shape)
+            factors = state_array(state, "factors_", shape)
+            state_array(state, "scores_", shape)
+            if (weights < 0).any() or np.abs(weights.sum(axis=0) - 1).max() > 1e-9:
+                raise StateError("'weights_' must not be negative, and must sum to one.")
+            if (factors <= 0).any():
+                raise StateError("'factors_' of the state of GP must be positive.")
+        return super().set_state(state)
+
+
+def _names(option: str, given: Any, usual: Sequence[str]) -> Sequence[str]:
+    """Check a list of names; "auto" stands for the usual ones."""
+    if isinstance(given, str) and given == "auto":
+        return usual
+    good = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
+    if not good or not given:
+        raise InputError(f"{option} must be 'auto' or a list of names, not {given!r}.")
+    return list(given)

@@ -1,0 +1,73 @@
+r"""What each of several emulators is worth for each output, by closed-form leave-one-out scores.
+
+For one output the weights maximise the tempered log score of the mixture,
+
+.. math:: \sum_i \log \sum_k w_k\, p_k(y_i | y_{-i}) + T n \, \tfrac1K \sum_k \log w_k,
+
+by expectation maximisation. The second term draws the weights of members that the runs hardly tell
+apart towards each other: of several emulators learned from the same few runs, the one that scores
+best is in part the one that was lucky. Members that are clearly worse keep less than `LEAST`, are
+dropped, and cost nothing.
+
+References
+----------
+Yao Y., Vehtari A., Simpson D. & Gelman A. 2018, Bayesian Analysis 13, 917, doi:10.1214/17-BA1091
+"""
+
+import numpy as np
+
+from equatorium.checks import FloatArray
+from equatorium_gp.correlation import variance_factor
+
+TEMPER = 0.15  # T: measured, benchmarks/RESULTS.md
+LEAST = 0.05
+LEAST_FACTOR = 0.2  # of a member's variance: where a member is exact, its errors are far smaller
+STEPS = 2000
+
+
+def tempered_weights(scores: FloatArray, temper: float = TEMPER) -> FloatArray:
+    """Weights (k,) of the log densities (k, n) that k members give to n left-out values.
+
+    Examples
+    --------
+    >>> tempered_weights(np.zeros((2, 10))).tolist()
+    [0.5, 0.5]
+    """
+    k = len(scores)
+    density = np.exp(scores - scores.max(axis=0))
+    weights = np.full(k, 1.0 / k)
+    for _ in range(STEPS):
+        share = weights[:, None] * density
+        share /= share.sum(axis=0)
+        new = (share.mean(axis=1) + temper / k) / (1.0 + temper)
+        moved, weights = np.abs(new - weights).max(), new
+        if moved < 1e-8:
+            break
+    weights = np.where(weights < min(LEAST, 0.5 / k), 0.0, weights)
+    return np.asarray(weights / weights.sum())
+
+
+def worth(
+    error: FloatArray, variance: FloatArray, declared: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Weights, variance factors and mean log scores, each (k, p).
+
+    Parameters
+    ----------
+    error, variance : (k, n, p) arrays
+        Leave-one-out errors of k members and the variances that they predicted.
+    declared : (n, p) array
+        The runs' declared noise.
+    """
+    k, _, p = error.shape
+    factors, weights = np.empty((k, p)), np.empty((k, p))
+    for i in range(k):
+        for j in range(p):
+            one = (slice(None), slice(j, j + 1))
+            parts = (error[i][one], variance[i][one], declared[one])
+            factors[i, j] = variance_factor(*parts, least=LEAST_FACTOR)
+    total = factors[:, None] * variance + declared
+    scores = -0.5 * (np.log(2 * np.pi * total) + error**2 / total)
+    for j in range(p):
+        weights[:, j] = tempered_weights(scores[:, :, j])
+    return weights, factors, scores.mean(axis=1)
