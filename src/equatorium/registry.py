@@ -42,11 +42,16 @@ def name_of(cls: type) -> str:
     """
     entry = entry_of(cls)
     if entry is None:
-        raise NotSavableError(
-            f"{home(cls)} is not registered, so a file cannot name it. In a script: "
-            f"equatorium.register('emulator', {cls.__name__}), with the kind that fits; "
-            f"in a package: list it in a plugin."
+        bases = {home(base) for base in cls.__mro__}
+        role = next((role for role, base in ROLES.items() if base in bases), None)
+        remedy = (
+            "It is no method of this library, so it cannot be registered: keep the model in "
+            "memory, or take a registered method in its place (equatorium plugins list)."
+            if role is None
+            else f"In a script: equatorium.register({role!r}, {cls.__name__}); in a package: list "
+            f"it in a plugin."
         )
+        raise NotSavableError(f"{home(cls)} is not registered, so a file cannot name it. {remedy}")
     return entry.qualname
 
 

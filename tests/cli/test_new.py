@@ -17,7 +17,8 @@ def test_the_command_writes_and_tells(tmp_path):
     result = CliRunner().invoke(main, ["plugins", "new", str(tmp_path / "my-plugin")])
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert len(lines) == len(PLACES) + 2 and f"pip install -e '{tmp_path / 'my-plugin'}[test]' &&" in lines[-1]
+    assert len(lines) == len(PLACES) + 2
+    assert f"pip install -e '{tmp_path / 'my-plugin'}[test]' &&" in lines[-1]
     assert {str(path) for path in tmp_path.rglob("*") if path.is_file()} == set(lines[:-2])
     # A second time the folder is left as it is.
     result = CliRunner().invoke(main, ["plugins", "new", str(tmp_path / "my-plugin")])

@@ -260,8 +260,18 @@ def test_it_is_saved_if_its_predictor_has_a_name(tmp_path):
     model.save(tmp_path / "m.h5")
     back = eq.load(tmp_path / "m.h5")
     assert_array_equal(back.predict_dist(X).values, model.predict_dist(X).values)
-    with pytest.raises(errors.NotSavableError, match="Ridge is not registered"):
+    with pytest.raises(errors.NotSavableError, match=r"Ridge is not registered.*no method") as told:
         Conformal(Ridge()).fit(X, Y).save(tmp_path / "n.h5")
+    assert "equatorium.register" not in str(told.value)  # it would be refused
+
+
+def test_a_study_says_before_any_run_that_it_cannot_keep_its_emulator(tmp_path):
+    space = eq.Space([eq.Parameter("a", -1, 1)])
+    simulator = eq.wrap(lambda a: a, space, eq.Outputs(["u"]), version="1")
+    data = eq.Observation([0.3], [0.1], names=["u"])
+    with pytest.raises(errors.NotSavableError, match="Ridge is not registered"):
+        eq.Study(simulator, data, emulator=Conformal(Ridge()), store=tmp_path / "study.h5")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])

@@ -59,6 +59,8 @@ class Study:
     ------
     InputError
         When the observation does not fit the simulator's outputs.
+    NotSavableError
+        When the emulator, or a part of it, is no registered method: the file could not name it.
 
     Examples
     --------
@@ -87,6 +89,7 @@ class Study:
         instance(observation, Observation, "observation")
         instance(discrepancy, Discrepancy, "discrepancy")
         instance(emulator, Emulator, "emulator")
+        registry.to_spec(emulator)  # what its file cannot name is told before hours of runs
         self.problem = Problem(
             source,
             source.space if space is None else space,
