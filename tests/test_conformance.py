@@ -2,9 +2,4 @@
 
 from equatorium.testing import conformance
 
-test_conformance = conformance(
-    "equatorium",
-    expected_failures={
-        "command:the_written_form_comes_back": "its space and outputs have no written form yet"
-    },
-)
+test_conformance = conformance("equatorium")

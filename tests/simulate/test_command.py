@@ -1,5 +1,6 @@
 """Executables: how parameters reach them, how numbers come back, what their failures say."""
 
+import json
 import os
 import sys
 import time
@@ -8,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equatorium.errors import EquatoriumError, InputError, SimulatorError
+from equatorium import registry
+from equatorium.errors import EquatoriumError, InputError, NotSavableError, SimulatorError
 from equatorium.records.outputs import Outputs
 from equatorium.records.space import Parameter, Space
 from equatorium.simulate.command import Command
@@ -81,6 +83,16 @@ def test_the_identity_knows_command_and_version_but_not_the_place(tmp_path, monk
     (tmp_path / "x").write_text("")
     assert here == made() == made(timeout=5)
     assert len({here, made(version="2"), made(file="f"), made(stdin=True)}) == 4
+
+
+def test_its_written_form_is_whole_or_refused():
+    table = {"a": {"low": 0, "high": 9, "scale": "linear"}, "b": {"low": 1, "high": 2}}
+    made = Command(["echo", "{a}", "{b}"], table, ["x"], timeout=5.0, name="mine", version="2")
+    again = registry.from_spec("simulator", json.loads(json.dumps(registry.to_spec(made))))
+    assert again.identity() == made.identity() and again.space == made.space
+    assert (again.name, again.version, again.timeout) == ("mine", "2", 5.0)
+    with pytest.raises(NotSavableError, match="option 'space' of equatorium/command"):
+        registry.to_spec(Command(["echo", "{a}", "{b}"], made.space, ["x"]))
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,10 @@ class Command(Simulator):
         for a brace. The executable, and arguments that name existing files, are found from the
         folder in which this object is made.
     space : Space, or mapping
-        The parameters; as a mapping ``{name: {"low": 0, "high": 1, ...}}``.
+        The parameters; as a mapping ``{name: {"low": 0, "high": 1, ...}}``, which alone has a
+        written form.
     outputs : Outputs, or sequence of str
-        The outputs; as names alone where they have no coordinates.
+        The outputs; as names alone, which have a written form, where they have no coordinates.
     stdin : bool
         Write ``{"parameter": value, ..., "seed": seed}`` to the executable's stdin.
     file : str, optional
@@ -95,6 +96,7 @@ class Command(Simulator):
             self.options["file"] = file
         self._check_placeholders()
         self._parts = _located(self.options["command"])
+        self._declared = {"space": space, "outputs": outputs}
 
     @classmethod
     def conformance_options(cls) -> dict[str, Any]:
@@ -105,6 +107,11 @@ class Command(Simulator):
             "space": {"a": between, "b": between},
             "outputs": ["sum"],
         }
+
+    def get_params(self, deep: bool = False) -> dict[str, Any]:
+        """Return all that it was made with; `options` are what decides a run's result."""
+        rest = {name: getattr(self, name) for name in ("file", "timeout", "name", "version")}
+        return {**self.options, **self._declared, **rest}
 
     def __call__(self, theta: FloatArray, *, rng: Rng) -> Simulated:
         """Run the executable once.
