@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import types
 import warnings
 
 import numpy as np
@@ -319,7 +320,9 @@ def test_a_method_that_does_not_load_becomes_a_problem_and_harms_no_other(instal
     assert "No module named 'bad.gone'" in problem.trace
     assert catalogue.load(catalogue.get("emulator", "n")).__name__ == "Mean"
     # Mended: the problem goes.
-    sys.modules["bad.gone"] = sys.modules["bad.model"]
+    mean = sys.modules["bad.model"].Mean
+    sys.modules["bad.gone"] = types.ModuleType("bad.gone")
+    sys.modules["bad.gone"].Mean = type("Mean", (mean,), {"__module__": "bad.gone"})
     catalogue.load(entry)
     assert catalogue.problems() == ()
 
@@ -371,6 +374,7 @@ def test_an_unknown_name_tells_of_broken_plugins(install):
         ("target='bad.model:np'", "is not a class"),
         ("target='equatorium:Diagonal'", "has the role 'emulator' but does not derive"),
         ("target='equatorium:Emulator'", "does not define _fit, _predict_dist"),
+        ("target='equatorium:Conformal'", r"write 'equatorium\.emulate\.conformal:Conformal'"),
         ("target='bad.model:Mean', capabilities=['loo']", "claims .*'loo' but has no method 'loo'"),
         ("target='bad.model:Mean', roles=['embedder']", "role 'embedder'"),
     ],

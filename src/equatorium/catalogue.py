@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from equatorium.discovery import Entry, Found, Problem, Timing, canonical, discover
+from equatorium.discovery import Entry, Found, Problem, Timing, canonical, discover, home
 from equatorium.errors import (
     InputError,
     NameCollisionError,
@@ -213,8 +213,3 @@ def _refuse_in_strict_mode(problems: Sequence[Problem]) -> None:
     """Raise the first problem where CI or a plugin's author asked for that."""
     if problems and os.environ.get("EQUATORIUM_PLUGINS_STRICT", "") not in ("", "0"):
         raise PluginError(f"{problems[0]}\n{problems[0].trace}")
-
-
-def home(cls: type) -> str:
-    """Return where a class lives, ``package.module:Class``."""
-    return f"{cls.__module__}:{cls.__qualname__}"

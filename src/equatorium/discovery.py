@@ -127,6 +127,12 @@ class Entry:
             raise self._failure(f"{type(error).__name__}: {error}") from error
         for complaint in _misfits(cls, self.roles, self.method.capabilities):
             raise self._failure(complaint)
+        # Files find a class's name by where it lives.
+        if isinstance(self.method.target, str) and self.method.target != home(cls):
+            raise self._failure(
+                f"its target {self.method.target!r} only leads to where the class lives; write "
+                f"{home(cls)!r}"
+            )
         return cls  # type: ignore[no-any-return]
 
     def _failure(self, text: str) -> PluginLoadError:
@@ -160,6 +166,11 @@ def _misfits(cls: Any, roles: Iterable[str], capabilities: Iterable[str]) -> Ite
         role, promised = CAPABILITIES.get(word) or ("", "")
         if role in roles and not hasattr(cls, promised):
             yield f"{where} claims the capability {word!r} but has no method {promised!r}"
+
+
+def home(cls: type) -> str:
+    """Return where a class lives, ``package.module:Class``."""
+    return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def canonical(dist: str) -> str:

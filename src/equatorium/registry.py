@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from equatorium.catalogue import Catalogue, home
+from equatorium.catalogue import Catalogue
+from equatorium.discovery import home
 from equatorium.errors import (
     ConfigurationError,
     InputError,
