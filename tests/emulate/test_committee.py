@@ -140,6 +140,20 @@ def test_weights_are_those_of_a_general_optimiser(seed):
     assert np.mean(np.log(weights @ density)) > -found.fun - 1e-6
 
 
+def test_weights_of_members_nearly_alike_are_as_good_as_promised():
+    rng = np.random.default_rng(1)
+    gaps = []
+    for _ in range(5):
+        scores = rng.normal(scale=0.003, size=(4, 60))
+        density = np.exp(scores)
+        got = stacking_weights(scores)
+        # What is still to be gained is below max_k g_k - 1, whatever found the weights.
+        gaps.append((density / (got @ density)).mean(axis=1).max() - 1)
+    assert 1e-6 < max(gaps) < np.log(4) / 10_000
+    even = (density / density.mean(axis=0)).mean(axis=1).max() - 1
+    assert even > np.log(4) / 10_000  # equal weights are not good enough
+
+
 def test_weights_find_a_known_mixture():
     rng = np.random.default_rng(5)
     n = 20_000

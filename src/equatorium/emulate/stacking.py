@@ -40,7 +40,8 @@ def stacking_weights(scores: FloatArray) -> FloatArray:
     Returns
     -------
     ndarray, shape (k,)
-        Within 1e-6 of the best mean log density; alike for members that are alike.
+        Within 1e-6 of the best mean log density, or, where members that are nearly alike make the
+        climb slow, within log(k) / 10 000; the same for members that are the same.
 
     Examples
     --------
