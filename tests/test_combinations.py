@@ -128,8 +128,15 @@ def sampled(tmp_path, name, options):
     return study.sample("emcee", walkers=16, until={"rhat": 1.02, "ess": 300}, max_steps=3000)
 
 
-@pytest.mark.parametrize(("name", "options"), list(combinations()))
-def test_every_method_gives_the_posterior(tmp_path, name, options):
+REFUSED = pytest.param("nearest-of-test", {}, id="nearest")
+
+
+@pytest.mark.parametrize(("name", "options"), [*combinations(), REFUSED])
+def test_every_method_gives_the_posterior_or_is_refused(tmp_path, name, options):
+    if "variance" not in eq.emulator(name, **options).capabilities_:
+        with pytest.raises(EquatoriumError, match="without a variance"):
+            sampled(tmp_path, name, options)
+        return
     mean, sd = exact()
     draws = sampled(tmp_path, name, options)
     assert draws.converged
