@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import scipy.optimize
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 import equatorium as eq
 from equatorium.errors import InputError, StateError
+from equatorium_gp import kernels
 from equatorium_gp.gp import GP
 from equatorium_gp.trend_gp import TrendGP
 from equatorium_gp.weights import LEAST, LEAST_FACTOR, TEMPER, tempered_weights, worth
@@ -40,7 +42,7 @@ def test_weights_maximise_the_tempered_score():
 
     def minus(free):
         w = np.exp(free - np.logaddexp.reduce(free))
-        return -(np.log(w @ np.exp(scores)).mean() + TEMPER * np.log(w).mean())
+        return -(np.log(w @ np.exp(scores)).sum() + TEMPER * np.log(w).mean())
 
     found = scipy.optimize.minimize(minus, np.zeros(3), tol=1e-12).x
     expected = np.exp(found - np.logaddexp.reduce(found))
@@ -108,19 +110,19 @@ def test_the_best_trend_wins():
 
 
 def test_errors_are_as_large_as_predicted_and_half_as_large_ones_are_not():
-    """Friedman's function, ten designs: mean squared standardised error."""
+    """Draws of a known process, ten designs: the mean squared standardised error scatters by 0.2."""
+    kernel = kernels.build("matern52", 3)
+    kernels.coordinates(kernel)[0].set(np.log([0.5, 1.0, 2.0]))
     z2 = []
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        X, query = rng.random((60, 3)), rng.random((300, 3))
-
-        def f(x):
-            return np.sin(np.pi * x[:, 0] * x[:, 1]) + 2.0 * (x[:, 2] - 0.5) ** 2
-
-        mean, std = GP(**QUICK).fit(X, f(X)).predict(query, return_std=True)
-        z2.append(np.mean(((mean - f(query)) / std) ** 2))
-    assert 0.5 < np.mean(z2) < 1.6
-    assert not 0.5 < np.mean(z2) / 0.25 < 1.6
+        X = rng.random((260, 3))
+        K = kernel(torch.from_numpy(X), torch.from_numpy(X)).to_dense().detach().numpy()
+        y = np.linalg.cholesky(K + 1e-10 * np.eye(260)) @ rng.standard_normal(260)
+        mean, std = GP(**QUICK).fit(X[:60], y[:60]).predict(X[60:], return_std=True)
+        z2.append(np.mean(((mean - y[60:]) / std) ** 2))
+    assert 0.5 < np.mean(z2) < 1.9
+    assert not 0.5 < np.mean(z2) / 0.25 < 1.9
 
 
 def test_declared_noise_is_no_part_of_the_prediction():

@@ -10,7 +10,7 @@ from equatorium import Dense, Diagonal, Emulator, Gaussian, LowRank, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import EquatoriumError, InputError, StateError
 from equatorium_gp.trend import terms
-from equatorium_gp.trend_gp import TrendGP
+from equatorium_gp.trend_gp import RICH, TrendGP, tells_two_scales
 from equatorium_gp.weights import worth
 
 KERNELS = ("rbf", "matern52")
@@ -34,7 +34,8 @@ class GP(Emulator):
     Parameters
     ----------
     kernels : "auto" or list of str
-        Kernels of the members, as `TrendGP` takes them; ``["rbf", "matern52"]`` by default.
+        Kernels of the members, as `TrendGP` takes them; by default ``rbf``, ``matern52`` and, where
+        runs are many, ``scale(matern52) + scale(rbf)``.
     trends : "auto" or list of str
         Trends of the members; ``["constant", "linear", "quadratic"]`` by default. But for the
         first, those with more terms than half the runs are left out.
@@ -106,7 +107,7 @@ class GP(Emulator):
     def _fitted(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> list[TrendGP]:
         """Fit all members; one that fails is told of and left out."""
         members, failures = [], []
-        for kernel, trend in self._pairs(*X.shape):
+        for kernel, trend in self._pairs(*X.shape, Y.shape[1]):
             member = TrendGP(
                 kernel=kernel,
                 trend=trend,
@@ -127,10 +128,11 @@ class GP(Emulator):
             warnings.warn(f"GP goes on without a member: {text}", stacklevel=4)
         return members
 
-    def _pairs(self, n: int, d: int) -> Iterator[tuple[str, str]]:
+    def _pairs(self, n: int, d: int, p: int) -> Iterator[tuple[str, str]]:
         """Kernels and trends of the members; the first trend is always tried."""
         columns = d if not isinstance(self.active, int | list | tuple) else None
-        for kernel in _names("kernels", self.kernels, KERNELS):
+        usual = (*KERNELS, RICH) if tells_two_scales(n * p, d) else KERNELS
+        for kernel in _names("kernels", self.kernels, usual):
             for place, trend in enumerate(_names("trends", self.trends, TRENDS)):
                 # How many inputs "auto" finds active is not known yet: a member may still refuse.
                 many = columns is not None and len(terms(trend, range(columns))) > n / 2

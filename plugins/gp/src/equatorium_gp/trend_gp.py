@@ -314,7 +314,7 @@ class TrendGP(Emulator):
                 f"kernel={self.kernel!r} must be text such as 'matern52', or a GPyTorch kernel."
             )
         if self.kernel == "auto":
-            return RICH if n * p >= 20 * (2 * d + 2) else PLAIN
+            return RICH if tells_two_scales(n * p, d) else PLAIN
         return self.kernel
 
     def _build_kernel(self) -> Any:
@@ -354,6 +354,11 @@ class TrendGP(Emulator):
             self.run_noise_[g],
             self.output_noise_[columns] if self.output_noise_.size else None,
         )
+
+
+def tells_two_scales(values: int, d: int) -> bool:
+    """Whether so many values of outputs can teach the parameters of `RICH` over d inputs."""
+    return values >= 20 * (2 * d + 2)
 
 
 def _side_by_side(parts: Iterable[tuple[FloatArray, FloatArray]]) -> list[FloatArray]:

@@ -2,12 +2,12 @@ r"""What each of several emulators is worth for each output, by closed-form leav
 
 For one output the weights maximise the tempered log score of the mixture,
 
-.. math:: \sum_i \log \sum_k w_k\, p_k(y_i | y_{-i}) + T n \, \tfrac1K \sum_k \log w_k,
+.. math:: \sum_i \log \sum_k w_k\, p_k(y_i | y_{-i}) + \frac{T}{K} \sum_k \log w_k,
 
-by expectation maximisation. The second term draws the weights of members that the runs hardly tell
-apart towards each other: of several emulators learned from the same few runs, the one that scores
-best is in part the one that was lucky. Members that are clearly worse keep less than `LEAST`, are
-dropped, and cost nothing.
+by expectation maximisation. The second term, as of T further runs that like all alike, draws the
+weights of members that the runs hardly tell apart towards each other: of several emulators learned
+from the same few runs, the one that scores best is in part the one that was lucky. Members that are
+clearly worse keep less than `LEAST`, are dropped, and cost nothing.
 
 References
 ----------
@@ -19,7 +19,7 @@ import numpy as np
 from equatorium.checks import FloatArray
 from equatorium_gp.correlation import variance_factor
 
-TEMPER = 0.15  # T: measured, benchmarks/RESULTS.md
+TEMPER = 15.0  # T, runs: measured, benchmarks/RESULTS.md
 LEAST = 0.05
 LEAST_FACTOR = 0.2  # of a member's variance: where a member is exact, its errors are far smaller
 STEPS = 2000
@@ -39,7 +39,7 @@ def tempered_weights(scores: FloatArray, temper: float = TEMPER) -> FloatArray:
     for _ in range(STEPS):
         share = weights[:, None] * density
         share /= share.sum(axis=0)
-        new = (share.mean(axis=1) + temper / k) / (1.0 + temper)
+        new = (share.sum(axis=1) + temper / k) / (scores.shape[1] + temper)
         moved, weights = np.abs(new - weights).max(), new
         if moved < 1e-8:
             break
