@@ -110,7 +110,7 @@ def test_the_best_trend_wins():
 
 
 def test_errors_are_as_large_as_predicted_and_half_as_large_ones_are_not():
-    """Draws of a known process, ten designs: the mean squared standardised error scatters by 0.2."""
+    """Draws of a known process, ten designs; their mean squared error scatters by 0.2."""
     kernel = kernels.build("matern52", 3)
     kernels.coordinates(kernel)[0].set(np.log([0.5, 1.0, 2.0]))
     z2 = []
