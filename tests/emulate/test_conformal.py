@@ -180,6 +180,36 @@ def test_declared_noise_is_taken_off():
     assert_array_equal(zero.predict_dist(X[:5]).values, alone.values)
 
 
+@pytest.mark.parametrize("uneven", [False, True])
+def test_noise_does_not_hide_the_correlation_of_outputs(uneven):
+    X, Y = runs(n=4000, p=3)
+    rng = np.random.default_rng(6)
+    noise = np.full(Y.shape, 0.1) * (rng.uniform(0.0, 2.0, Y.shape) if uneven else 1.0)
+    noisy = Y + np.sqrt(noise) * rng.standard_normal(Y.shape)
+
+    def correlation(**given):
+        S = Conformal(Points()).fit(X, noisy, **given).predict_dist(X[:1]).cov().dense()[0]
+        return (S / np.sqrt(np.outer(np.diag(S), np.diag(S))))[np.triu_indices(3, 1)]
+
+    # The common part has variance 0.09, the single ones 0.01. Products of two outputs of variance
+    # 0.2 know 0.9 to sqrt((0.2**2 + 0.09**2) / 4000) / 0.1 = 0.035, the 200 residuals to 0.013.
+    assert_allclose(correlation(noise=noise), 0.9, atol=0.13)
+    # Drawn in, each output on its own, they would be as correlated as with all their noise.
+    assert_allclose(correlation(), 0.45, atol=0.15)
+
+
+def test_an_output_without_errors_and_noise_is_no_obstacle():
+    X, Y = runs(n=40, p=3)
+    Y[:, 1] = 1.0
+    noise = np.full(Y.shape, 0.1) * [1.0, 0.0, 1.0]
+    got = Conformal(Points(alpha=0.0)).fit(X, Y, noise=noise).predict_dist(X)
+    assert np.isfinite(got.values).all() and got.std[:, 1].max() < 1e-9
+    # More outputs than runs: their correlation matrix has no inverse.
+    X, Y = runs(n=12, p=30)
+    got = Conformal(Points()).fit(X, Y, noise=np.full(Y.shape, 0.05)).predict_dist(X)
+    assert np.isfinite(got.values).all() and got.std.min() > 0
+
+
 def test_noise_of_each_run_is_taken_off_by_its_size():
     """Half of the runs are as good as exact: their errors are the prediction's."""
     rng = np.random.default_rng(3)

@@ -61,8 +61,10 @@ class Conformal(Emulator):
     their weighted mean by the factor :math:`\sqrt{\sigma^2 / (\sigma^2 + s_i^2)}`, with its noise
     variance :math:`s_i^2` and the variance :math:`\sigma^2` for which the mean of
     :math:`(r_i - \bar r)^2 / (\sigma^2 + s_i^2)` is one (Paule & Mandel 1982), but at least its own
-    uncertainty without any scatter, :math:`(2 / \sum_i s_i^{-4})^{1/2}`. Only a predictor with the
-    capability ``noise`` also learns with it.
+    uncertainty without any scatter, :math:`(2 / \sum_i s_i^{-4})^{1/2}`. Noise is independent
+    between outputs, so that it hides their correlation: the residuals drawn in are mixed, each
+    output with its variance as before, to have the correlation of the products of two outputs, of
+    which noise is no part. Only a predictor with the capability ``noise`` also learns with it.
 
     References
     ----------
@@ -168,8 +170,33 @@ def _without(residuals: FloatArray, noise: FloatArray | None) -> FloatArray:
         too_small = np.mean((residuals - _center(residuals, total)) ** 2 / total, axis=0) > 1
         low, high = np.where(too_small, middle, low), np.where(too_small, high, middle)
     own = np.maximum(high, np.sqrt(2 / np.sum(np.maximum(noise, _TINY) ** -2, axis=0)))
-    center = _center(residuals, own + noise)
-    return np.asarray(center + np.sqrt(own / (own + noise)) * (residuals - center))
+    total = own + noise
+    center = _center(residuals, total)
+    standard = (residuals - center) / np.sqrt(total)
+    # The noise of two outputs is independent, so that the mean of their product is free of it.
+    weight = total**-0.5
+    products = (standard.T @ standard) / (weight.T @ weight) / np.sqrt(np.outer(own, own))
+    return np.asarray(center + np.sqrt(own) * _correlated(standard, products))
+
+
+def _correlated(standard: FloatArray, products: FloatArray) -> FloatArray:
+    """Mix the outputs of standardised residuals (n, p) to be correlated so, each of its old size.
+
+    What noisy products say may be no correlation: the nearest that is one is taken.
+    """
+    wanted = np.clip(products, -1.0, 1.0)
+    np.fill_diagonal(wanted, 1.0)
+    present = standard.T @ standard / len(standard)
+    mixed = standard @ _power(present, -0.5) @ _power(wanted, 0.5)
+    old, new = np.linalg.norm(standard, axis=0), np.linalg.norm(mixed, axis=0)
+    return np.asarray(mixed * np.where(new > 0, old / np.where(new > 0, new, 1.0), 0.0))
+
+
+def _power(matrix: FloatArray, power: float) -> FloatArray:
+    """Raise a symmetric matrix to a power; what is not positive of it counts as zero."""
+    values, axes = np.linalg.eigh(matrix)
+    good = values > 1e-10 * values[-1]
+    return np.asarray((axes[:, good] * values[good] ** power) @ axes[:, good].T)
 
 
 def _center(residuals: FloatArray, total: FloatArray) -> FloatArray:
