@@ -131,6 +131,18 @@ def test_the_truncation_is_the_error_on_unseen_rows():
     assert truncation(PCA(n_components=2), Y).sum() > inside.mean(axis=0).sum()
 
 
+def test_noise_that_the_coordinates_take_up_is_not_taken_off_twice():
+    rng = np.random.default_rng(3)
+    Y = rng.normal(size=(2000, 4)) @ rng.normal(size=(4, 12)) + 0.1 * rng.normal(size=(2000, 12))
+    noisy, noise = Y + 0.3 * rng.normal(size=Y.shape), np.full(Y.shape, 0.09)
+    clean = truncation(PCA(n_components=4), Y).mean()
+    assert_allclose(clean, 0.01 * 8 / 12, rtol=0.03)
+    error = 0.1 * np.sqrt(2 / Y[:, 4:].size)  # of the mean square of 8 noisy directions
+    assert abs(truncation(PCA(n_components=4), noisy, noise).mean() - clean) < 3 * error
+    # The wrong twin takes off all noise, of which four directions in twelve were in no error.
+    assert abs(truncation(PCA(n_components=4), noisy).mean() - 0.09 - clean) > 10 * error
+
+
 def test_declared_noise_is_no_truncation():
     X, Y = runs(n=400, scatter=0.0)
     rng = np.random.default_rng(8)

@@ -138,14 +138,17 @@ def truncation(embedder: Any, Y: FloatArray, noise: FloatArray | None = None) ->
         The mean squared error of the reconstruction, over at most five folds.
     """
     fold = deal(len(Y), "What an embedder leaves out of unseen rows")
-    ivar, squares = _weights(noise), np.empty_like(Y)
+    ivar, squares, own = _weights(noise), np.empty_like(Y), np.zeros_like(Y)
     for k in np.unique(fold):
         held = fold == k
         learn, test = (None, None) if ivar is None else (ivar[~held], ivar[held])
         learned = clone(embedder).fit(Y[~held], ivar=learn)
         again = learned.inverse_transform(learned.transform(Y[held], ivar=test))
         squares[held] = (Y[held] - again) ** 2
-    own = 0.0 if noise is None else noise
+        if noise is not None and test is not None:
+            # The coordinates take up some of the noise; the rest of it is in the reconstruction.
+            taken = learned.inverse_dist(learned.transform_dist(Y[held], ivar=test)).variance
+            own[held] = np.maximum(noise[held] - taken, 0.0)
     return np.asarray(np.maximum(np.mean(squares - own, axis=0), 0.0))
 
 
