@@ -13,6 +13,7 @@ from equatorium.testing import check, check_for, conformance, expect
 from equatorium.testing.declared import _CHECKS, all_checks, summary_of
 from equatorium.testing.distribution import Distribution
 from equatorium.testing.kit import outcome_of, pairs_of
+from equatorium.testing.reference import lent
 
 SLOW = "scikit_learn_accepts_it"  # finds most of what the others find, so it is tried on its own
 
@@ -194,6 +195,10 @@ def test_methods_of_the_running_process_can_be_checked(monkeypatch):
 
 
 def test_the_reference_methods_are_gone_afterwards(zoo):
+    with lent():
+        with lent():
+            pass
+        assert eq.emulator("local/reference-ridge") and eq.embedder("local/reference-pca")
     assert not {e.name for e in eq.methods()} & {"reference-ridge", "reference-pca"}
 
 

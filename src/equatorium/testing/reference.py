@@ -105,7 +105,10 @@ class ReferencePCA(Embedder):
 
 @contextlib.contextmanager
 def lent() -> Iterator[None]:
-    """Register the reference methods for a while."""
+    """Register the reference methods for a while; one within another changes nothing."""
+    if registry.entry_of(ReferenceRidge) is not None:
+        yield
+        return
     registry.register("emulator", ReferenceRidge)
     registry.register("embedder", ReferencePCA, name="reference-pca")
     try:
