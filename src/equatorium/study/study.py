@@ -196,7 +196,8 @@ class Study:
         -------
         Draws
             The posterior. An interrupted run goes on where it stopped, and one that has not
-            converged goes on when it is asked for more steps.
+            converged goes on when it is asked for more steps. The chains of one that has are done
+            with: asked for more, it begins anew.
         """
         if options and not isinstance(sampler, str):
             raise InputError(f"options {sorted(options)} come with a sampler's name only")
