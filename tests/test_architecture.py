@@ -17,6 +17,7 @@ FLOORS = {
     "plugin": 1,
     "records": 1,
     "shelf": 2,
+    "entry": 2,
     "discovery": 2,
     "catalogue": 2,
     "registry": 2,

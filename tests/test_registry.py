@@ -140,11 +140,28 @@ BROKEN = {
     "raises": (HOOK.format("") + "raise RuntimeError('boom')", "hook register_emulators .*boom"),
     "argument": (HOOK.format("x") + "return []", "hooks do not fit"),
     "typo": (HOOK.format("").replace("emulators", "emulatrs") + "return []", "no such hook.*Did"),
-    "no-iterable": (HOOK.format("") + "return 3", "not iterable"),
+    "no-iterable": (HOOK.format("") + "return 3", "it gave 3 instead of a list"),
     "no-method": (HOOK.format("") + "return ['gp']", "'gp' instead of a Method"),
     "no-hook": ("def register_emulators():\n    return []", "no function marked with .*hookimpl"),
     "exits": ("raise SystemExit('not on this machine')", "SystemExit: not on this machine"),
     "exits-late": (HOOK.format("") + "raise SystemExit(3)", "hook register_emulators .*SystemExit"),
+    "panics": ("raise BaseException('at the disco')", "BaseException: at the disco"),
+    "panics-late": (HOOK.format("") + "raise GeneratorExit", "hook .* failed: GeneratorExit"),
+    "mute": (
+        "class E(Exception):\n    def __str__(self):\n        raise KeyError\nraise E",
+        "an error that cannot be printed",
+    ),
+    "none": (HOOK.format("") + "return None", "it gave None instead of a list of equatorium.Me"),
+    "subclass": (
+        "from equatorium.plugin import Method, hookimpl\n"
+        "class Own(Method):\n    def __post_init__(self):\n        pass\n"
+        "@hookimpl\ndef register_emulators():\n    return [Own(name='A/ b', target=3)]",
+        "instead of a Method",
+    ),
+    "lines": (
+        HOOK.format("") + "return [Method(name='a', target='a:B', summary='one\\ntwo')]",
+        "must be one line of text",
+    ),
     "bad-method": (HOOK.format("") + "return [Method(name='GP', target='a:B')]", "lower-case"),
 }
 
@@ -161,7 +178,7 @@ def test_one_broken_plugin_never_breaks_another(install, kind):
     assert len(caught) == 1
     (problem,) = catalogue.problems()
     assert problem.plugin == "broken-one" and "\n" not in problem.text
-    assert "Traceback" in problem.trace or kind == "no-hook"
+    assert "Traceback" in problem.trace or kind in ("no-hook", "mute")
     # The warning is given once, the problem stays on record.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -197,6 +214,103 @@ def test_a_distribution_offers_a_name_once(install):
         assert catalogue.get("emulator", "one").method.summary == "first"
     with pytest.raises(errors.UnknownMethodError):
         catalogue.get("emulator", "two")
+
+
+def test_a_hook_without_an_end_is_stopped(install):
+    code = HOOK.format("") + (
+        "for i in range(10**9):\n        yield Method(name=f'm{i}', target='a:B')"
+    )
+    install("endless", plugin=code)
+    catalogue = Catalogue()
+    with pytest.warns(errors.PluginWarning, match=r"more than 1000 methods"):
+        assert "endless/m0" in names(catalogue)
+
+
+def test_a_plugin_that_looks_methods_up_while_it_is_read_is_told_so(install, monkeypatch):
+    code = "from equatorium import registry\n" + HOOK.format("") + "return registry.methods()"
+    install("asks", plugin=code)
+    catalogue = Catalogue()
+    monkeypatch.setattr(registry, "methods", catalogue.methods)
+    with pytest.warns(errors.PluginWarning, match=r"looked up while the plugins are") as caught:
+        assert names(catalogue) == CORE
+    assert len(caught) == 1
+    assert names(catalogue) == CORE  # and the lock is free again
+
+
+def test_ctrl_c_is_never_a_problem_of_a_plugin(install):
+    install("stopped", plugin="raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        Catalogue().methods()
+
+
+def test_damaged_distributions_hide_no_other(install, tmp_path, monkeypatch):
+    install("fine")
+    for dist in ("nameless", "garbled", "local", "doubled", "function"):
+        install(dist, name=dist)
+    (tmp_path / "nameless-1.0.dist-info" / "METADATA").write_text("")
+    (tmp_path / "garbled-1.0.dist-info" / "entry_points.txt").write_text("[equatorium.plugins]\nx")
+    twice = "[equatorium.plugins]\nx = doubled.plugin\ny = doubled.plugin\n"
+    (tmp_path / "doubled-1.0.dist-info" / "entry_points.txt").write_text(twice)
+    point = "[equatorium.plugins]\nx = function.plugin:register_emulators\n"
+    (tmp_path / "function-1.0.dist-info" / "entry_points.txt").write_text(point)
+    with pytest.warns(errors.PluginWarning):
+        assert names(Catalogue()) == CORE | {"fine/mean", "doubled/doubled"}
+    monkeypatch.delenv("EQUATORIUM_PLUGINS")
+    catalogue = Catalogue()
+    with pytest.warns(errors.PluginWarning):
+        found = names(catalogue)
+    assert {"fine/mean", "doubled/doubled"} <= found
+    assert not any("local" in name or "nameless" in name for name in found)
+    told = {problem.plugin: problem.text for problem in catalogue.problems()}
+    assert "its distribution has no name" in told["nameless.plugin"]
+    assert "entry_points.txt cannot be read" in told["garbled"]
+    assert "no distribution may be called 'local'" in told["local"]
+    assert told["doubled"].startswith("two of its entry points lead to doubled.plugin")
+    assert told["function"] == "its entry point must name a module, but leads to a function"
+
+
+def test_a_name_allowed_in_vain_is_told(install, monkeypatch):
+    install("fine-one")
+    monkeypatch.setenv("EQUATORIUM_PLUGINS", " fine-noe, ,equatorium ,")
+    catalogue = Catalogue()
+    with pytest.warns(errors.PluginWarning, match=r"fine-noe .*Did you mean 'fine-one'"):
+        assert names(catalogue) == CORE
+
+
+@pytest.mark.parametrize("value", ["", " ", "0", "False", "no"])
+def test_strict_mode_is_off(install, monkeypatch, value):
+    install("broken-one", plugin="import no_such_module")
+    monkeypatch.setenv("EQUATORIUM_PLUGINS_STRICT", value)
+    with pytest.warns(errors.PluginWarning, match=r"no_such_module"):
+        assert names(Catalogue()) == CORE
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: registry.register("emulator", "constant"), "this is 'constant'"),
+        (lambda: registry.register("emulator", Constant()), r"this is Constant\(\)"),
+        (
+            lambda: registry.register("emulator", Method(name="b", target=Constant), name="c"),
+            "with name",
+        ),
+        (lambda: registry.register("emulator", Constant, sumary="x"), "Did you mean 'summary'"),
+        (lambda: registry.register("emulator", Constant, target="a:B"), "no field 'target'"),
+        (lambda: registry.register([], Constant), r"no kind \[\]"),
+        (lambda: registry.methods(["emulator"]), r"no kind \['emulator'\]"),
+        (lambda: registry.methods(capabilities=3), "list of words, not 3"),
+        (lambda: registry.methods(capabilities=[None]), r"list of words, not \[None\]"),
+        (lambda: Method(name="a", target="a:B", extra="x]'; rm"), "extra must be a word"),
+        (lambda: Method(name="a", target="a:B", reference="a\x1b[31m"), "must be one line"),
+        (
+            lambda: registry.from_spec("emulator", {"use": "committee", "options": {3: 4}}),
+            "a method is written",
+        ),
+    ],
+)
+def test_what_cannot_be_registered_or_asked_for(call, message):
+    with pytest.raises((errors.InputError, errors.UnknownNameError), match=message):
+        call()
 
 
 def test_strict_mode_raises(install, monkeypatch):

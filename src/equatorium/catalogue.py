@@ -3,6 +3,7 @@
 Plugins are read on the first look-up, under a lock, so that threads see all of them or wait.
 """
 
+import dataclasses
 import importlib
 import os
 import re
@@ -12,7 +13,8 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from equatorium.discovery import Entry, Found, Problem, Timing, canonical, discover, home
+from equatorium.discovery import LOCAL, Found, Problem, Timing, canonical, discover
+from equatorium.entry import Entry, home
 from equatorium.errors import (
     InputError,
     NameCollisionError,
@@ -24,8 +26,6 @@ from equatorium.errors import (
     did_you_mean,
 )
 from equatorium.plugin import CAPABILITIES, ROLES, Method
-
-LOCAL = "local"
 
 
 class Catalogue:
@@ -40,6 +40,7 @@ class Catalogue:
     def __init__(self, find: Callable[[], Sequence[Sequence[Any]]] = discover) -> None:
         self._find = find
         self._lock = threading.RLock()
+        self._reading = False
         self._found: tuple[Entry, ...] | None = None
         self._problems: tuple[Problem, ...] = ()
         self._timings: dict[str, Timing] = {}
@@ -50,7 +51,7 @@ class Catalogue:
         """Return all entries, reading the plugins the first time."""
         with self._lock:
             if self._found is None:
-                found = Found(*self._find())
+                found = self._read()
                 _refuse_in_strict_mode(found.problems)
                 self._found, self._problems = tuple(found.entries), tuple(found.problems)
                 # A second reading imports nothing again: the first one's times are the true ones.
@@ -59,6 +60,18 @@ class Catalogue:
                     text = f"a plugin is broken: {problem}"
                     warnings.warn(text, PluginWarning, stacklevel=3)
             return (*self._found, *self._local.values())
+
+    def _read(self) -> Found:
+        if self._reading:  # this thread holds the lock: a plugin asks while it is asked
+            raise PluginError(
+                "methods are looked up while the plugins are being read; a plugin lists its own, "
+                "and looks others up only when one of its own is used."
+            )
+        self._reading = True
+        try:
+            return Found(*self._find())
+        finally:
+            self._reading = False
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what is wrong with which plugin, as far as it was tried."""
@@ -91,11 +104,12 @@ class Catalogue:
         self, kind: str | None = None, *, capabilities: Iterable[str] = ()
     ) -> tuple[Entry, ...]:
         """Return the entries usable as ``kind`` that have all these capabilities, by name."""
-        if kind is not None and kind not in ROLES:
-            raise UnknownNameError(
-                f"there is no kind {kind!r}.{did_you_mean(kind, ROLES)} Known: {', '.join(ROLES)}."
-            )
-        wanted = {capabilities} if isinstance(capabilities, str) else set(capabilities)
+        if kind is not None:
+            _need_kind(kind)
+        wanted = {capabilities} if isinstance(capabilities, str) else capabilities
+        if not isinstance(wanted, Iterable) or not all(isinstance(word, str) for word in wanted):
+            raise InputError(f"capabilities must be a list of words, not {capabilities!r}.")
+        wanted = set(wanted)
         for word in wanted:
             if word not in CAPABILITIES and ":" not in word:
                 raise UnknownNameError(
@@ -172,16 +186,32 @@ class Catalogue:
 
         Raises
         ------
+        InputError, UnknownNameError
+            If a field, or what is offered, is none that can be.
+        PluginLoadError
+            If the class is not what its `Method` claims.
         NameCollisionError
             If another class has taken the name; the same class, defined anew, replaces itself.
         """
-        if kind not in ROLES:
-            raise UnknownNameError(f"there is no kind {kind!r}.{did_you_mean(kind, ROLES)}")
+        _need_kind(kind)
         if isinstance(what, type):
+            known = [field.name for field in dataclasses.fields(Method) if field.name != "target"]
+            for name in fields:
+                if name not in known:
+                    raise UnknownNameError(
+                        f"a Method has no field {name!r} for a class to be registered with."
+                        f"{did_you_mean(name, known)} It has: {', '.join(known)}."
+                    )
             fields.setdefault("name", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", what.__name__).lower())
-            fields.setdefault("summary", (what.__doc__ or "").strip().split("\n")[0])
+            first = (what.__doc__ or "").strip().split("\n")[0]
+            fields.setdefault("summary", " ".join(first.split()))
             fields.setdefault("capabilities", getattr(what, "capabilities", ()))
             what = Method(target=what, **fields)
+        elif type(what) is not Method or fields:
+            raise InputError(
+                f"register takes a class, with fields of its Method, or a whole Method without "
+                f"more; but this is {what!r:.80}{', with ' + ', '.join(fields) if fields else ''}."
+            )
         entry = Entry(kind, what, LOCAL, "in this process")
         cls = entry.load()
         with self._lock:
@@ -209,7 +239,15 @@ class Catalogue:
         return None
 
 
+def _need_kind(kind: object) -> None:
+    if not isinstance(kind, str) or kind not in ROLES:
+        raise UnknownNameError(
+            f"there is no kind {kind!r}.{did_you_mean(str(kind), ROLES)} Known: {', '.join(ROLES)}."
+        )
+
+
 def _refuse_in_strict_mode(problems: Sequence[Problem]) -> None:
     """Raise the first problem where CI or a plugin's author asked for that."""
-    if problems and os.environ.get("EQUATORIUM_PLUGINS_STRICT", "") not in ("", "0"):
+    asked = os.environ.get("EQUATORIUM_PLUGINS_STRICT", "").strip().lower()
+    if problems and asked not in ("", "0", "false", "no"):
         raise PluginError(f"{problems[0]}\n{problems[0].trace}")

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from equatorium import registry
-from equatorium.discovery import Entry
+from equatorium.entry import Entry
 
 _DOI = re.compile(r"\b(10\.\d{4,9}/\S+)")
 _SOFTWARE = "equatorium"

@@ -4,9 +4,6 @@ pluggy alone stops at the first plugin that fails to import, to register or to a
 second plugin of the same name without a word; here each of these becomes a `Problem`.
 """
 
-import functools
-import importlib
-import inspect
 import os
 import re
 import sys
@@ -14,18 +11,25 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from importlib.util import find_spec
+from importlib.metadata import (
+    EntryPoint,
+    PackageNotFoundError,
+    distributions,
+    entry_points,
+    version,
+)
 from types import ModuleType
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import pluggy
 
 from equatorium import shelf
-from equatorium.errors import PluginError, PluginLoadError, did_you_mean
-from equatorium.plugin import CAPABILITIES, GROUP, HEAVY, HOOKS, PROJECT, ROLES, Hooks, Method
+from equatorium.entry import Entry
+from equatorium.errors import PluginError, did_you_mean
+from equatorium.plugin import GROUP, HEAVY, HOOKS, PROJECT, Hooks, Method
 
-CORE = "equatorium"
+CORE, LOCAL = "equatorium", "local"
+_MOST = 1000  # methods of one hook: more are a loop without an end
 
 
 @dataclass(frozen=True)
@@ -63,116 +67,6 @@ class Timing:
         return f"{self.plugin} {self.version}: {self.milliseconds:.1f} ms{eagerly}"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A method on a shelf: its `Method`, and the distribution that offers it."""
-
-    kind: str
-    method: Method
-    dist: str
-    version: str
-
-    @property
-    def name(self) -> str:
-        """The short name, such as ``trend-gp``."""
-        return self.method.name
-
-    @property
-    def qualname(self) -> str:
-        """The name that is never ambiguous, ``equatorium-gp/trend-gp``."""
-        return f"{self.dist}/{self.name}"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The name and its aliases."""
-        return (self.name, *self.method.aliases)
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """What it can be used as."""
-        kind_too = self.kind in ("ensemble", "network")
-        given = tuple(self.method.roles) or (self.kind,)
-        return given if not kind_too or self.kind in given else (self.kind, *given)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The modules that it needs and that are not installed."""
-        return tuple(
-            name
-            for name in self.method.requires
-            if name not in sys.modules and find_spec(name) is None
-        )
-
-    @property
-    def remedy(self) -> str:
-        """The ``pip install`` that brings what is missing."""
-        extra = f"'{self.dist}[{self.method.extra}]'"
-        return f"pip install {extra if self.method.extra else ' '.join(self.missing)}"
-
-    def load(self) -> type[Any]:
-        """Import and check the class.
-
-        Raises
-        ------
-        PluginLoadError
-            If a dependency is missing (with the ``pip install`` that brings it), the import
-            fails, or the class is not what its `Method` claims.
-        """
-        if self.missing:
-            names = ", ".join(self.missing)
-            raise self._failure(f"it needs {names}, not installed here; {self.remedy}")
-        try:
-            cls = _resolve(self.method.target)
-        except Exception as error:
-            raise self._failure(f"{type(error).__name__}: {error}") from error
-        for complaint in _misfits(cls, self.roles, self.method.capabilities):
-            raise self._failure(complaint)
-        # Files find a class's name by where it lives.
-        if isinstance(self.method.target, str) and self.method.target != home(cls):
-            raise self._failure(
-                f"its target {self.method.target!r} only leads to where the class lives; write "
-                f"{home(cls)!r}"
-            )
-        return cls  # type: ignore[no-any-return]
-
-    def _failure(self, text: str) -> PluginLoadError:
-        return PluginLoadError(
-            f"cannot load the {self.kind} {self.name!r} of {self.dist} {self.version}: "
-            f"{text.rstrip('.')}."
-        )
-
-
-def _resolve(target: str | type) -> Any:
-    """Import ``package.module:Class``."""
-    if isinstance(target, type):
-        return target
-    module, _, path = target.partition(":")
-    return functools.reduce(getattr, path.split("."), importlib.import_module(module))
-
-
-def _misfits(cls: Any, roles: Iterable[str], capabilities: Iterable[str]) -> Iterator[str]:
-    """Yield what a class lacks to be what its registration says."""
-    where = f"{getattr(cls, '__module__', '?')}.{getattr(cls, '__qualname__', repr(cls))}"
-    if not isinstance(cls, type):
-        yield f"{where} is not a class"
-        return
-    for role in roles:
-        if not issubclass(cls, _resolve(ROLES[role])):
-            yield f"{where} has the role {role!r} but does not derive from {ROLES[role]}"
-    if inspect.isabstract(cls):
-        missing = sorted(getattr(cls, "__abstractmethods__", ()))
-        yield f"{where} does not define {', '.join(missing)}"
-    for word in capabilities:
-        role, promised = CAPABILITIES.get(word) or ("", "")
-        if role in roles and not hasattr(cls, promised):
-            yield f"{where} claims the capability {word!r} but has no method {promised!r}"
-
-
-def home(cls: type) -> str:
-    """Return where a class lives, ``package.module:Class``."""
-    return f"{cls.__module__}:{cls.__qualname__}"
-
-
 def canonical(dist: str) -> str:
     """Spell a distribution's name the one way (PEP 503)."""
     return re.sub(r"[-_.]+", "-", dist).lower()
@@ -200,11 +94,15 @@ def discover() -> Found:
         core = "unknown"
     entries, problems = _read(manager, shelf, CORE, core)
     timings = []
-    for dist, number, point in _points():
+    points, unknown = _points()
+    problems += unknown
+    for dist, number, point in points:
         before, start = set(sys.modules), time.perf_counter()
         try:
             module = point.load()
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit, and the panics of compiled code
             problems.append(_problem(dist, number, f"import of {point.value!r} failed", error))
         else:
             found, wrong = _read(manager, module, dist, number)
@@ -216,26 +114,61 @@ def discover() -> Found:
     return Found(_unique(entries, problems), problems, timings)
 
 
-def _points() -> list[tuple[str, str, EntryPoint]]:
+def _points() -> tuple[list[tuple[str, str, EntryPoint]], list[Problem]]:
+    """Return the entry points that are to be read, and what is wrong before any is."""
+    points: list[tuple[str, str, EntryPoint]] = []
+    problems: list[Problem] = []
+    for point in _installed(problems):
+        name = cast(str | None, point.dist.name) if point.dist is not None else None
+        if point.dist is None or not name:
+            text = "its distribution has no name: the METADATA is damaged; install it again"
+            problems.append(Problem(point.value, "(unknown)", text))
+        elif canonical(name) == LOCAL:
+            text = f"no distribution may be called {LOCAL!r}: that is what a script registers"
+            problems.append(Problem(name, point.dist.version, text))
+        else:
+            points.append((canonical(name), point.dist.version, point))
+    points.sort(key=lambda row: (row[0], row[2].name))
     allowed = os.environ.get("EQUATORIUM_PLUGINS")
-    names = None if allowed is None else {canonical(name.strip()) for name in allowed.split(",")}
-    points = [
-        (canonical(point.dist.name), point.dist.version, point)
-        for point in entry_points(group=GROUP)
-        if point.dist is not None
-    ]
-    return sorted(
-        (row for row in points if names is None or row[0] in names),
-        key=lambda row: (row[0], row[2].name),
-    )
+    if allowed is None:
+        return points, problems
+    names = [canonical(name.strip()) for name in allowed.split(",") if name.strip()]
+    problems = [problem for problem in problems if canonical(problem.plugin) in names]
+    known = {CORE, *(row[0] for row in points), *(canonical(p.plugin) for p in problems)}
+    for name in dict.fromkeys(names):
+        if name not in known:
+            text = f"EQUATORIUM_PLUGINS names it.{did_you_mean(name, known) or ' Install it.'}"
+            problems.append(Problem(name, "(not installed)", text))
+    return [row for row in points if row[0] in names], problems
+
+
+def _installed(problems: list[Problem]) -> list[EntryPoint]:
+    """Return all entry points of the group; a file that cannot be read hides no other."""
+    try:
+        return list(entry_points(group=GROUP))
+    except Exception:
+        found: dict[str, list[EntryPoint]] = {}
+        for dist in distributions():
+            try:  # of two of one name the first is the one that is imported
+                found.setdefault(dist.name, list(dist.entry_points.select(group=GROUP)))
+            except Exception as error:
+                text = "its entry_points.txt cannot be read"
+                problems.append(_problem(str(dist.name), dist.version, text, error))
+        return [point for points in found.values() for point in points]
 
 
 def _read(
-    manager: pluggy.PluginManager, module: ModuleType, dist: str, number: str
+    manager: pluggy.PluginManager, module: object, dist: str, number: str
 ) -> tuple[list[Entry], list[Problem]]:
     """Call a plugin's hooks one by one; what it yields before it fails is kept."""
     entries: list[Entry] = []
     problems: list[Problem] = []
+    if not isinstance(module, ModuleType):
+        text = f"its entry point must name a module, but leads to a {type(module).__name__}"
+        return entries, [Problem(dist, number, text)]
+    if manager.is_registered(module):
+        text = f"two of its entry points lead to {module.__name__}; one is enough"
+        return entries, [Problem(dist, number, text)]
     try:
         manager.register(module, name=f"{dist}:{module.__name__}")
     except Exception as error:  # pluggy leaves a half-registered plugin behind
@@ -252,13 +185,25 @@ def _read(
                 continue
             try:
                 _check_hook(caller.name, implementation)
-                for item in cast(Iterable[object], implementation.function()):
-                    if not isinstance(item, Method):
-                        raise PluginError(f"it gave {item!r} instead of a Method")
+                for item in _given(implementation.function()):
                     entries.append(Entry(HOOKS[caller.name], item, dist, number))
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 problems.append(_problem(dist, number, f"hook {caller.name} failed", error))
     return entries, problems
+
+
+def _given(items: object) -> Iterator[Method]:
+    """Check what a hook gives, as it gives it."""
+    if not isinstance(items, Iterable):
+        raise PluginError(f"it gave {items!r:.80} instead of a list of equatorium.Method")
+    for number, item in enumerate(items):
+        if type(item) is not Method:  # a subclass need not be the checked data that is promised
+            raise PluginError(f"it gave {item!r:.80} instead of a Method")
+        if number == _MOST:
+            raise PluginError(f"it gave more than {_MOST} methods; is its loop without an end?")
+        yield item
 
 
 def _check_hook(name: str, implementation: pluggy.HookImpl) -> None:
@@ -285,5 +230,9 @@ def _unique(entries: Iterable[Entry], problems: list[Problem]) -> list[Entry]:
 
 def _problem(dist: str, number: str, text: str, error: BaseException) -> Problem:
     trace = "".join(traceback.format_exception(error))
-    line = " ".join(f"{text}: {type(error).__name__}: {error}".split())
+    try:
+        why = str(error)
+    except Exception:
+        why = "(an error that cannot be printed)"
+    line = " ".join(f"{text}: {type(error).__name__}: {why}".split())
     return Problem(dist, number, line, trace)

@@ -173,6 +173,13 @@ class Method:
                 f"unknown capability {word!r}.{did_you_mean(word, CAPABILITIES)} "
                 f"Words of your own need a prefix, 'mine:{word}'",
             )
+        for line in (self.summary, *self.reference):
+            self._need(
+                line.isprintable(), f"{line!r} must be one line of text without control characters"
+            )
+        self._need(
+            re.fullmatch(r"[\w.-]*", self.extra), f"extra must be a word, not {self.extra!r}"
+        )
         for module in self.requires:
             self._need(
                 _TOP_LEVEL.fullmatch(module),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from equatorium.catalogue import Catalogue
-from equatorium.discovery import home
+from equatorium.entry import home
 from equatorium.errors import (
     ConfigurationError,
     InputError,
@@ -117,7 +117,8 @@ def from_spec(kind: str | None, spec: Any) -> Any:
             hint = did_you_mean(key, ("use", "options"))
             raise ConfigurationError(f"a method has 'use' and 'options', not {key!r}.{hint}")
     options = spec.get("options", {})
-    if "use" not in spec or not isinstance(options, Mapping):
+    named = isinstance(options, Mapping) and all(isinstance(key, str) for key in options)
+    if "use" not in spec or not named:
         raise ConfigurationError(
             f"a method is written {{'use': name, 'options': {{...}}}}, but this is {spec!r}."
         )

@@ -1,5 +1,6 @@
 """The commands on plugins, and how the command line tells of errors."""
 
+import errno
 import json
 from types import SimpleNamespace
 from typing import Annotated
@@ -12,7 +13,8 @@ from equatorium import cli, errors, registry
 from equatorium.catalogue import Catalogue
 from equatorium.cli import main
 from equatorium.cli.options import options_of
-from equatorium.discovery import Entry, Problem, Timing
+from equatorium.discovery import Problem, Timing
+from equatorium.entry import Entry
 from equatorium.plugin import Method
 
 ENTRIES = [
@@ -249,6 +251,28 @@ def test_what_the_user_can_mend_has_no_traceback(monkeypatch, error):
     monkeypatch.setattr(cli.Commands, "get_command", lambda *_: fails)
     result = CliRunner().invoke(main, ["fails"])
     assert result.exit_code == 1 and result.stderr == f"Error: {error}\n"
+
+
+def test_a_reader_that_has_seen_enough_gets_no_error(monkeypatch):
+    @click.command()
+    def fails():
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(cli.Commands, "get_command", lambda *_: fails)
+    assert CliRunner().invoke(main, ["run"]).stderr == ""
+
+
+def test_what_a_plugin_prints_is_no_part_of_the_answer(monkeypatch):
+    def find():
+        print("hello")
+        return ENTRIES[:1], []
+
+    catalogue = Catalogue(find)
+    for name in ("get", "methods", "problems", "timings", "collisions"):
+        monkeypatch.setattr(registry, name, getattr(catalogue, name))
+    result = CliRunner().invoke(main, ["plugins", "list", "--json"])
+    assert json.loads(result.stdout)["methods"][0]["name"] == "emcee"
+    assert result.stderr == "hello\n"
 
 
 def test_a_mistake_of_ours_is_a_paragraph_and_a_trace_on_request(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 import equatorium as eq
 from equatorium import registry
-from equatorium.discovery import Entry
+from equatorium.entry import Entry
 from equatorium.plugin import CAPABILITIES, HOOKS, ROLES
 from equatorium.testing import check
 from equatorium.testing.declared import all_checks

@@ -48,6 +48,8 @@ class Commands(click.Group):
         """Run; what the user can mend is told without a traceback."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # who reads has seen enough; click ends without a word
+            raise
         except (EquatoriumError, OSError) as error:
             raise click.ClickException(str(error)) from error
         except (click.exceptions.Exit, click.exceptions.Abort, click.ClickException):

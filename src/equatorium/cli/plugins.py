@@ -1,7 +1,9 @@
 """Commands on plugins: ``plugins list``, ``plugins info NAME`` and ``plugins new DIR``."""
 
 import json
+import sys
 import warnings
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +13,7 @@ from equatorium import registry
 from equatorium.cli.conform import check_distribution
 from equatorium.cli.new import new
 from equatorium.cli.options import Option, options_of
-from equatorium.discovery import Entry
+from equatorium.entry import Entry
 from equatorium.errors import PluginError, PluginWarning
 from equatorium.plugin import ROLES
 
@@ -37,7 +39,8 @@ plugins.add_command(check_distribution)
 )
 def list_methods(kind: str | None, words: tuple[str, ...], as_json: bool, verbose: bool) -> None:
     """List the methods; exit with 1 if a plugin is broken or two offer the same name."""
-    entries = registry.methods(kind, capabilities=words)
+    with _quietly():
+        entries = registry.methods(kind, capabilities=words)
     problems, shared = registry.problems(), registry.collisions()
     if as_json:
         click.echo(json.dumps(_document(entries), indent=2))
@@ -52,6 +55,11 @@ def list_methods(kind: str | None, words: tuple[str, ...], as_json: bool, verbos
             click.echo(f"ambiguous: {name!r}; ask for {full}, or uninstall the other", err=True)
     if problems or shared:
         raise click.exceptions.Exit(1)
+
+
+def _quietly() -> AbstractContextManager[Any]:
+    """Let what a plugin prints when it is imported go elsewhere than into our answer."""
+    return redirect_stdout(sys.stderr)
 
 
 def _print_rows(entries: tuple[Entry, ...], verbose: bool) -> None:
@@ -94,11 +102,13 @@ def _document(entries: tuple[Entry, ...]) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="For other programs.")
 def info(name: str, as_json: bool) -> None:
     """Show all about the method NAME: what it can do, its options, what to cite."""
-    entry = registry.get(None, name)
+    with _quietly():
+        entry = registry.get(None, name)
     data = as_data(entry)
     options: tuple[Option, ...] = ()
     try:
-        options = options_of(entry.load())
+        with _quietly():
+            options = options_of(entry.load())
     except PluginError as error:
         data["problem"] = str(error)
     if as_json:

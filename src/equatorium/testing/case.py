@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equatorium import registry
-from equatorium.discovery import Entry
+from equatorium.entry import Entry
 from equatorium.testing.problems import TASKS, Task
 
 MODELS = ("emulator", "classifier", "embedder")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from equatorium.discovery import Entry
+from equatorium.entry import Entry
 from equatorium.errors import NameCollisionError, UnknownNameError, did_you_mean
 from equatorium.plugin import CAPABILITIES, ROLES
 from equatorium.testing.case import MODELS

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from equatorium import registry, storage
-from equatorium.catalogue import LOCAL
-from equatorium.discovery import Entry, canonical
+from equatorium.discovery import LOCAL, canonical
+from equatorium.entry import Entry
 from equatorium.errors import InputError, did_you_mean
 from equatorium.testing.case import MODELS, Case, answers
 from equatorium.testing.reference import lent
