@@ -1,6 +1,7 @@
 """A new plugin's files; that they work when installed is in tests/plugins/test_fresh.py."""
 
 import ast
+import shlex
 import tomllib
 
 import numpy as np
@@ -64,6 +65,9 @@ def test_the_names_in_the_files(tmp_path):
         ("", "must be lower-case words"),
         ("class", "cannot be the name of a module"),
         ("equatorium-plugin", "'plugin' cannot be the name of a module"),
+        ("none", "'None' cannot be the name of a module or class"),
+        ("equatorium-2", "'2' cannot be the name of a module"),
+        ("local", "'local' cannot be"),
         ("equatorium", "taken by the installed distribution equatorium"),
         ("equatorium-gp", "taken by the installed distribution equatorium-gp"),
         ("equatorium-trend-gp", "taken by the method equatorium-gp/trend-gp"),
@@ -82,6 +86,20 @@ def test_a_file_is_no_folder(tmp_path):
     with pytest.raises(errors.InputError, match="holds something already"):
         write_plugin(tmp_path / "here", "new-one")
     assert (tmp_path / "here").read_text() == "mine"
+
+
+def test_a_link_to_itself_is_no_folder(tmp_path):
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    with pytest.raises(errors.InputError, match="holds something already"):
+        write_plugin(tmp_path / "round")
+
+
+def test_what_to_do_next_can_be_pasted(tmp_path):
+    folder = str(tmp_path / "it's here")
+    result = CliRunner().invoke(main, ["plugins", "new", folder, "--name", "new-one"])
+    assert shlex.split(result.output.splitlines()[-1].removeprefix("Next: ")) == [
+        *["pip", "install", "-e", f"{folder}[test]", "&&", "python", "-m", "pytest", folder]
+    ]
 
 
 @pytest.fixture

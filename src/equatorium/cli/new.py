@@ -1,6 +1,8 @@
 """``plugins new DIR``: a working plugin, written from the template beside this file."""
 
 import keyword
+import os
+import shlex
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -12,6 +14,7 @@ import click
 
 import equatorium
 from equatorium import registry
+from equatorium.discovery import LOCAL
 from equatorium.errors import InputError
 from equatorium.plugin import is_name
 
@@ -33,7 +36,8 @@ def new(folder: Path, name: str | None) -> None:
     """Write a working plugin into DIR, to be changed into yours."""
     for path in write_plugin(folder, name):
         click.echo(path)
-    click.echo(f"\nNext: pip install -e '{folder}[test]' && python -m pytest {folder}")
+    install, test = shlex.quote(f"{folder}[test]"), shlex.quote(str(folder))
+    click.echo(f"\nNext: pip install -e {install} && python -m pytest {test}")
 
 
 def write_plugin(folder: Path, name: str | None = None) -> list[Path]:
@@ -51,8 +55,8 @@ def write_plugin(folder: Path, name: str | None = None) -> list[Path]:
     InputError
         If the folder holds something, or the name is malformed or taken.
     """
-    words = _words(folder.resolve().name if name is None else name)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    words = _words(folder.absolute().name if name is None else name)
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} holds something already; name a folder that is new or empty.")
     template, written = files("equatorium.cli") / "template", []
     for source, place in PLACES.items():
@@ -76,9 +80,12 @@ def _words(dist: str) -> dict[str, str]:
         )
     package, method = dist.replace("-", "_"), dist.removeprefix("equatorium-")
     module = method.replace("-", "_")
-    for word in (package, module):
-        if keyword.iskeyword(word) or word == "plugin":
-            raise InputError(f"{word!r} cannot be the name of a module: give another with --name.")
+    classname = "".join(word.capitalize() for word in method.split("-"))
+    for word in (package, module, classname):
+        if not word.isidentifier() or keyword.iskeyword(word) or word in ("plugin", LOCAL):
+            raise InputError(
+                f"{word!r} cannot be the name of a module or class here: give another with --name."
+            )
     _refuse_taken(dist, package, method)
     major, minor = map(int, equatorium.__version__.split(".")[:2])
     return {
@@ -86,7 +93,7 @@ def _words(dist: str) -> dict[str, str]:
         "package": package,
         "method": method,
         "module": module,
-        "classname": "".join(word.capitalize() for word in method.split("-")),
+        "classname": classname,
         "core": f"equatorium>={major}.{minor},<{major}.{minor + 1}",
     }
 
