@@ -481,7 +481,7 @@ def test_an_unknown_name_tells_of_broken_plugins(install):
             "target='bad.model:Mean', requires=['no_such_dep', 'numpy'], extra='fast'",
             r"needs no_such_dep, not installed here; pip install 'bad\[fast\]'",
         ),
-        ("target='bad.model:Mean', requires=['no_such_dep']", "pip install no_such_dep"),
+        ("target='bad.model:Mean', requires=['no_such_dep']", "pip install bad"),
         ("target='bad.gone:Mean'", "ModuleNotFoundError: No module named 'bad.gone'"),
         ("target='bad.model:Gone'", "AttributeError"),
         ("target='bad.model:MODEL'", "AttributeError"),

@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from equatorium.discovery import LOCAL, Found, Problem, Timing, canonical, discover
-from equatorium.entry import Entry, home
+from equatorium.discovery import Found, Problem, Timing, canonical, discover
+from equatorium.entry import LOCAL, Entry, home
 from equatorium.errors import (
     InputError,
     NameCollisionError,

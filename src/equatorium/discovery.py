@@ -24,11 +24,11 @@ from typing import NamedTuple, cast
 import pluggy
 
 from equatorium import shelf
-from equatorium.entry import Entry
+from equatorium.entry import LOCAL, Entry
 from equatorium.errors import PluginError, did_you_mean
 from equatorium.plugin import GROUP, HEAVY, HOOKS, PROJECT, Hooks, Method
 
-CORE, LOCAL = "equatorium", "local"
+CORE = "equatorium"
 _MOST = 1000  # methods of one hook: more are a loop without an end
 
 

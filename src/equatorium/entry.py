@@ -12,6 +12,8 @@ from typing import Any
 from equatorium.errors import PluginLoadError
 from equatorium.plugin import CAPABILITIES, ROLES, Method
 
+LOCAL = "local"  # the distribution of what a running script registers
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -55,9 +57,18 @@ class Entry:
 
     @property
     def remedy(self) -> str:
-        """The ``pip install`` that brings what is missing."""
-        extra = f"'{self.dist}[{self.method.extra}]'"
-        return f"pip install {extra if self.method.extra else ' '.join(self.missing)}"
+        """The ``pip install`` that brings what is missing.
+
+        A module may have another name than what brings it, so that the distribution is asked for:
+        pip installs what of its requirements is missing.
+        """
+        if self.dist == LOCAL:
+            return f"pip install {' '.join(self.missing)}"
+        return (
+            f"pip install '{self.dist}[{self.method.extra}]'"
+            if self.method.extra
+            else (f"pip install {self.dist}")
+        )
 
     def load(self) -> type[Any]:
         """Import and check the class.

@@ -74,7 +74,7 @@ def test_list(call):
             "no_such_dep:",
             "pip",
             "install",
-            "no_such_dep]",
+            "their-gp]",
         ],
     ]
     assert "restart" in call("plugins", "list", "-v").output
@@ -143,7 +143,7 @@ def test_info(call):
     assert data["reference"] == ["Someone 2013, doi:10.1/x"]
     # Not loadable is no error here: all that is known is shown, with the remedy.
     result = call("plugins", "info", "gp")
-    assert result.exit_code == 0 and "pip install no_such_dep" in result.output
+    assert result.exit_code == 0 and "pip install their-gp" in result.output
 
 
 def test_info_shows_options_with_their_defaults():

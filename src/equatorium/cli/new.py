@@ -14,7 +14,7 @@ import click
 
 import equatorium
 from equatorium import registry
-from equatorium.discovery import LOCAL
+from equatorium.entry import LOCAL
 from equatorium.errors import InputError
 from equatorium.plugin import is_name
 

@@ -94,7 +94,8 @@ def the_joint_covariance_is_one(case: Case) -> None:
 def loo_leaves_a_run_out(case: Case) -> None:
     """`loo` predicts runs much as emulators do that were fitted without them.
 
-    Hyperparameters learned from all runs may stay: it may be off by 0.6 of the refits' own errors.
+    Hyperparameters learned from all runs may stay: it may be off by 0.6 of the refits' own errors,
+    and the mean squared standardised error of the runs may lie between 0.2 and 5.
     """
     task = regression(n=24, scatter=0.2)
     Y: Any = task.y
@@ -107,6 +108,9 @@ def loo_leaves_a_run_out(case: Case) -> None:
     off = ((got.mean[chosen] - brute) ** 2).mean(axis=0)
     share = float(np.sqrt(off / ((Y[chosen] - brute) ** 2).mean(axis=0)).max())
     expect(share < 0.6, f"it is off refits without the run by {share:.2g} of their errors")
+    z2 = ((Y - got.mean) ** 2 / got.variance).mean(axis=0)
+    good = (z2 > 0.2).all() and (z2 < 5.0).all()
+    expect(good, f"its errors squared are {z2.min():.2g} to {z2.max():.2g} times its variance")
 
 
 @check_for("emulator", "update")

@@ -23,7 +23,7 @@ def draws_have_the_right_moments(case: Case) -> None:
     """Mean and covariance of a Gaussian posterior come out, within Monte-Carlo errors."""
     draws = _draw(case)
     ess = np.maximum(np.array(list(draws.ess.values())), 4.0)
-    expect(ess.min() > 20, f"only {ess.min():.0f} draws are independent: too few to judge")
+    expect(ess.min() > 200, f"only {ess.min():.0f} draws are independent: too few to judge")
     S, sd = Bell.covariance, np.sqrt(np.diag(Bell.covariance))
     z = (draws.mean - Bell.mean) / (sd / np.sqrt(ess))
     expect(np.abs(z).max() < 5, f"a mean is {np.abs(z).max():.1f} standard errors off")

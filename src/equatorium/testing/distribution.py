@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from equatorium import registry, storage
-from equatorium.discovery import LOCAL, canonical
-from equatorium.entry import Entry
+from equatorium.discovery import canonical
+from equatorium.entry import LOCAL, Entry
 from equatorium.errors import InputError, did_you_mean
 from equatorium.testing.case import MODELS, Case, answers
 from equatorium.testing.reference import lent
@@ -73,6 +73,7 @@ class Distribution:
             text=True,
             env={**_environment(), "EQUATORIUM_PLUGINS": self.name},
             check=False,
+            timeout=60.0,  # seconds; a plugin that hangs when it is read is told of
         )
         if out.returncode:
             raise RuntimeError(f"listing failed in a fresh process:\n{out.stderr[-2000:]}")
