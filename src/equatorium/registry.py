@@ -122,7 +122,10 @@ def from_spec(kind: str | None, spec: Any) -> Any:
         raise ConfigurationError(
             f"a method is written {{'use': name, 'options': {{...}}}}, but this is {spec!r}."
         )
-    return create(kind, spec["use"], **options)
+    try:
+        return create(kind, spec["use"], **options)
+    except RecursionError as error:
+        raise ConfigurationError("this method is nested too deeply, or in itself.") from error
 
 
 def to_spec(method: Any) -> dict[str, Any]:
@@ -136,10 +139,11 @@ def to_spec(method: Any) -> dict[str, Any]:
     name = name_of(type(method))
     params = getattr(method, "get_params", None)
     options = params(deep=False) if params else method.options
-    return {
-        "use": name,
-        "options": {key: _plain(value, key, name) for key, value in options.items()},
-    }
+    try:
+        written = {key: _plain(value, key, name) for key, value in options.items()}
+    except RecursionError as error:
+        raise NotSavableError(f"{name} is nested too deeply, or in itself.") from error
+    return {"use": name, "options": written}
 
 
 def _plain(value: Any, option: str, name: str) -> Any:

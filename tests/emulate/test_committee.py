@@ -412,3 +412,46 @@ def test_a_damaged_state_is_refused():
             clone(fitted).set_state({**state, "members_": members})
     with pytest.raises(errors.StateError, match="weights_"):
         clone(fitted).set_state({**state, "weights_": np.array([1.5, -0.5])})
+
+
+def test_a_committee_of_itself_is_refused():
+    committee, conformal = Committee([Lines()]), Conformal(Lines())
+    committee.members = ["conformal", [conformal]]
+    conformal.predictor = committee
+    for loop in (committee, conformal):
+        with pytest.raises(errors.InputError, match="is a part of itself"):
+            loop.fit(np.eye(3), np.arange(3.0))
+        with pytest.raises(errors.NotSavableError, match="nested too deeply, or in itself"):
+            registry.to_spec(Committee([loop]))
+    shared = Lines()
+    assert Committee([shared, shared]).capabilities_  # the same twice is no loop
+
+
+def test_a_written_form_without_an_end_is_refused():
+    endless = {"use": "conformal", "options": {}}
+    endless["options"]["predictor"] = endless
+    with pytest.raises(errors.ConfigurationError, match="nested too deeply"):
+        registry.from_spec("emulator", endless)
+
+
+def test_members_that_are_too_far_off_to_be_scored():
+    class Off(Level):
+        """Far off."""
+
+        def _predict_dist(self, X):
+            told = super()._predict_dist(X)
+            return Gaussian(told.mean + 1e200, Diagonal(told.variance))
+
+    X = np.linspace(0, 1, 10)[:, None]
+    with pytest.warns(UserWarning, match="member 1, Off.* no double holds"):
+        assert Committee([Lines(), Off()]).fit(X, X).kept_.tolist() == [0]
+    with pytest.raises(errors.InputError, match="so far off on unseen runs"):
+        Committee([Off(), Off()]).fit(X, X)
+
+
+def test_a_class_instead_of_an_object_has_no_parameters():
+    assert set(Committee([Lines]).get_params()) == {"members", "rule"}
+    with pytest.raises(errors.InputError, match=r"Member 0 .* must be an emulator"):
+        Committee([Lines]).fit(np.eye(3), np.arange(3.0))
+    with pytest.raises(errors.InputError, match="with 0 members"):
+        Committee(None).set_params(members__0=Lines())

@@ -355,3 +355,34 @@ def test_the_example_of_the_page_works():
     # A parabola: neighbours know less.
     assert_array_equal(names["committee"].kept_, [0])
     assert names["std"].max() < 0.01
+
+
+class Odd(Ridge):
+    """A regressor of scikit-learn whose answers are no points."""
+
+    def __init__(self, how="fine"):
+        super().__init__()
+        self.how = how
+
+    def predict(self, X):
+        points = super().predict(X)
+        if self.how == "raises":
+            raise RuntimeError("not today")
+        how = {"turned": points.T, "complex": points + 1j, "nan": np.nan * points}
+        return how.get(self.how, points)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("turned", r"prediction of Odd must have shape \(4, 2\), not \(2, 4\)"),
+        ("complex", "prediction of Odd must hold real numbers"),
+        ("nan", "prediction of Odd must be finite"),
+        ("raises", "not today"),
+    ],
+)
+def test_a_predictor_whose_answers_are_no_points_is_named(how, message):
+    X, Y = runs(20)
+    Conformal(Odd()).fit(X, Y)
+    with pytest.raises(errors.InputError, match=rf"(?s)errors of Odd\(how=.*{message}"):
+        Conformal(Odd(how)).fit(X, Y)

@@ -141,3 +141,40 @@ def test_an_abstract_emulator_cannot_be_made():
 
     with pytest.raises(TypeError, match="_predict_dist"):
         Half()
+
+
+class Shapely(Ridge):
+    """Its predictions are of any shape; where they are used, they would be broadcast."""
+
+    def __init__(self, *, alpha=1.0, rows=None, columns=None, bare=False):
+        super().__init__(alpha=alpha)
+        self.rows, self.columns, self.bare = rows, columns, bare
+
+    def _predict_dist(self, X):
+        told = super()._predict_dist(X).mean[: self.rows, : self.columns]
+        return told if self.bare else Gaussian(told, Diagonal(np.ones_like(told)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"rows": 1}, r"2 outputs at 4 points, but gave one of shape \(1, 2\)"),
+        ({"columns": 1}, r"2 outputs at 4 points, but gave one of shape \(4, 1\)"),
+        ({"bare": True}, "must give a Prediction .* but gave ndarray"),
+    ],
+)
+def test_a_prediction_of_another_shape_is_refused(wrong, message):
+    X, Y = np.arange(8.0).reshape(4, 2), np.arange(8.0).reshape(4, 2)
+    assert Shapely().fit(X, Y).predict(X).shape == (4, 2)
+    with pytest.raises(errors.ShapeError, match=f"Shapely .*{message}"):
+        Shapely(**wrong).fit(X, Y).predict(X)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e160])
+def test_what_no_double_can_square_is_refused(unit):
+    X, y = np.arange(4.0)[:, None], np.arange(4.0)
+    with pytest.raises(errors.InputError, match="other units"):
+        Ridge().fit(X, unit * y)
+    with pytest.raises(errors.InputError, match="noise reaches 1e\\+200"):
+        Weighted().fit(X, y, noise=[1.0, 1.0, 1.0, 1e200])
+    assert Ridge().fit(X, 0 * y).predict(X).tolist() == [0.0] * 4  # a constant is no small number

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from equatorium import registry
 from equatorium.checks import FloatArray
 from equatorium.emulate.folds import deal
+from equatorium.emulate.nesting import refuse_loops
 from equatorium.emulate.stacking import as_mixture, held_out_scores, pruned_weights
 from equatorium.errors import InputError, StateError, did_you_mean
 from equatorium.interfaces.emulator import Emulator
@@ -87,7 +88,7 @@ class Committee(Ensemble, Emulator):
         params: dict[str, Any] = super().get_params(deep=deep)
         several = deep and isinstance(self.members, list | tuple)
         for i, member in enumerate(self.members if several else ()):
-            if hasattr(member, "get_params"):
+            if hasattr(member, "get_params") and not isinstance(member, type):
                 params[f"{_NESTED}{i}"] = member
                 nested = member.get_params().items()
                 params.update({f"{_NESTED}{i}__{name}": value for name, value in nested})
@@ -99,7 +100,8 @@ class Committee(Ensemble, Emulator):
         super().set_params(**{k: v for k, v in params.items() if k not in nested})
         if not nested:
             return self
-        known, members = self.get_params(), list(self.members)
+        known = self.get_params()
+        members = list(self.members) if isinstance(self.members, list | tuple) else []
         for key, value in sorted(nested.items()):  # a member first, then its own parameters
             place, _, name = key.removeprefix(_NESTED).partition("__")
             if f"{_NESTED}{place}" not in known:
@@ -207,6 +209,7 @@ class Committee(Ensemble, Emulator):
             raise InputError(
                 f"A Committee needs a list of emulators, but members is {self.members!r:.80}."
             )
+        refuse_loops(self)
         members = [registry.from_spec("emulator", member) for member in self.members]
         for i, member in enumerate(members):
             if not isinstance(member, Emulator):

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from equatorium import registry
 from equatorium.checks import FloatArray
 from equatorium.emulate.folds import deal
+from equatorium.emulate.nesting import refuse_loops
 from equatorium.errors import InputError, StateError
 from equatorium.interfaces.embedder import Embedder
 from equatorium.interfaces.emulator import Emulator
@@ -108,6 +109,7 @@ class Embedded(Emulator):
         """Return the parts, made from their specs where they are given so, and check them."""
         if self.on not in ("y", "X", "x"):  # files of version 0.1.0 may say 'x'
             raise InputError(f"on must be 'y' (outputs) or 'X' (inputs), not {self.on!r}.")
+        refuse_loops(self)
         embedder = registry.from_spec("embedder", self.embedder)
         emulator = registry.from_spec("emulator", self.emulator)
         for part, kind in ((embedder, Embedder), (emulator, Emulator)):

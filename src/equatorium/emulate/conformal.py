@@ -7,9 +7,10 @@ import numpy as np
 from sklearn.base import clone, is_regressor
 
 from equatorium import registry
-from equatorium.checks import FloatArray
+from equatorium.checks import FloatArray, finite, floats
 from equatorium.emulate.folds import deal
-from equatorium.errors import InputError, StateError
+from equatorium.emulate.nesting import refuse_loops
+from equatorium.errors import InputError, ShapeError, StateError
 from equatorium.interfaces.emulator import Emulator
 from equatorium.interfaces.model import state_array
 from equatorium.records.prediction import Prediction, Weighted
@@ -96,7 +97,7 @@ class Conformal(Emulator):
             try:
                 fitted = _learned(predictor, X[~held], Y[~held], learn)
                 residuals[held] = Y[held] - _points(fitted, X[held], Y.shape[1])
-            except ValueError as error:
+            except Exception as error:  # a predictor may fail in any way
                 raise InputError(
                     f"Conformal must see the errors of {predictor!r:.80} on unseen runs, but it "
                     f"failed on {np.sum(~held)} of {len(X)} runs: {error}"
@@ -136,6 +137,7 @@ class Conformal(Emulator):
 
     def _given(self) -> Any:
         """Return the predictor, made from its spec if it is given so, and check it."""
+        refuse_loops(self)
         predictor = registry.from_spec("emulator", self.predictor)
         cloned = hasattr(predictor, "get_params") and not isinstance(predictor, type)
         if isinstance(predictor, Emulator) or (cloned and is_regressor(predictor)):
@@ -156,7 +158,12 @@ def _learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | N
 
 def _points(fitted: Any, X: FloatArray, p: int) -> FloatArray:
     """Predict points, shape (m, p)."""
-    return np.asarray(fitted.predict(X), dtype=np.float64).reshape(len(X), p)
+    name = f"the prediction of {type(fitted).__name__}"
+    points = floats(fitted.predict(X), name)
+    if points.shape != (len(X), p) and (p > 1 or points.shape != (len(X),)):
+        raise ShapeError(f"{name} must have shape ({len(X)}, {p}), not {points.shape}.")
+    finite(points, name)
+    return points.reshape(len(X), p)
 
 
 def _without(residuals: FloatArray, noise: FloatArray | None) -> FloatArray:

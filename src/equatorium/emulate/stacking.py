@@ -21,6 +21,7 @@ from scipy.special import logsumexp
 from sklearn.base import clone
 
 from equatorium.checks import FloatArray
+from equatorium.errors import InputError
 from equatorium.records.prediction import Mixture, Prediction
 
 _GAIN = 1e-6
@@ -105,7 +106,10 @@ def held_out_scores(
         learn, added = (None, 0.0) if noise is None else (noise[~held], noise[held])
         fitted = clone(emulator).fit(X[~held], Y[~held], noise=learn)
         mixture = as_mixture(fitted.predict_dist(X[held]))
-        scores[held] = _log_densities(mixture, Y[held], added + floor)
+        with np.errstate(over="ignore"):
+            scores[held] = _log_densities(mixture, Y[held], added + floor)
+    if not np.isfinite(scores).all():
+        raise InputError("it is so far off on unseen runs that no double holds the log density.")
     return scores
 
 

@@ -28,6 +28,8 @@ from equatorium.errors import InputError, NotFiniteError, ShapeError
 from equatorium.interfaces.model import Model
 from equatorium.records.prediction import Prediction
 
+_HUGE = 1e150
+
 
 class Emulator(RegressorMixin, Model):
     """Base class of all that predicts numbers with their uncertainty.
@@ -79,7 +81,17 @@ class Emulator(RegressorMixin, Model):
         ----------
         X : array_like, shape (m, d)
         """
-        return self._predict_dist(self._validate_query(X))
+        X = self._validate_query(X)
+        prediction = self._predict_dist(X)
+        # What is of another shape may be broadcast further on, and give wrong numbers.
+        shape = prediction.mean.shape if isinstance(prediction, Prediction) else None
+        if shape != (len(X), self.n_outputs_):
+            found = type(prediction).__name__ if shape is None else f"one of shape {shape}"
+            raise ShapeError(
+                f"{type(self).__name__} must give a Prediction of {self.n_outputs_} outputs at "
+                f"{len(X)} points, but gave {found}: its _predict_dist is wrong."
+            )
+        return prediction
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the mean, and the standard deviation if asked, with y's number of dimensions.
@@ -115,6 +127,12 @@ class Emulator(RegressorMixin, Model):
         self.y_ndim_ = y.ndim
         Y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
         self.n_outputs_ = Y.shape[1]
+        span, most = np.ptp(Y), np.abs(Y).max()
+        if most > _HUGE or 0 < span < 1 / _HUGE:
+            raise InputError(
+                f"y reaches {most:.2g} and spans {span:.2g}, whose squares no double can hold: "
+                f"give it in other units."
+            )
         return X, Y, self._validate_noise(noise, Y)
 
     def _validate_query(self, X: Any) -> FloatArray:
@@ -152,6 +170,11 @@ class Emulator(RegressorMixin, Model):
             raise NotFiniteError("noise holds NaN or infinity; declare a finite variance.")
         if (variance < 0).any():
             raise InputError(f"noise is a variance, but its smallest value is {variance.min()}.")
+        if variance.max() > _HUGE:
+            raise InputError(
+                f"noise reaches {variance.max():.2g}; leave out runs that say nothing, or give y "
+                f"in other units."
+            )
         column = variance if variance.ndim == 2 else variance[:, None]
         return np.broadcast_to(column, Y.shape).copy()
 
