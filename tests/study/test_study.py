@@ -188,6 +188,32 @@ def test_bad_waves_are_refused(line, observed, tmp_path, change, message):
         make(line(), observed, tmp_path).history_match([change])
 
 
+@pytest.mark.parametrize(
+    ("emulator", "message"),
+    [
+        ({"use": "committee", "options": {"members": ["trend-gb"]}}, "Did you mean 'trend-gp'"),
+        ({"use": "committee", "options": {"members": ["trend-gp"], "rule": "x"}}, "rule must be"),
+        ({"use": "conformal", "options": {"predictor": 3}}, "predictor is 3"),
+        (
+            {
+                "use": "conformal",
+                "options": {"predictor": {"use": "committee", "options": {"members": [3]}}},
+            },
+            "Member 0 of the Committee",
+        ),
+        (
+            {"use": "embedded", "options": {"embedder": "committee", "emulator": "trend-gp"}},
+            "no embedder 'committee'",
+        ),
+    ],
+)
+def test_wrong_parts_of_a_composite_are_told_before_any_run(
+    line, observed, tmp_path, emulator, message
+):
+    with pytest.raises((errors.InputError, errors.PluginError), match=message):
+        make(line(), observed, tmp_path, emulator=emulator)
+
+
 def test_options_that_would_be_ignored_are_refused(line, observed, tmp_path):
     study = make(line(), observed, tmp_path)
     with pytest.raises(errors.ConfigurationError, match=r"runs.* do not reach a WavePlan"):

@@ -86,6 +86,14 @@ class Conformal(Emulator):
         """Return a predictor of the kit's own."""
         return {"predictor": "local/reference-ridge"}
 
+    @property
+    def capabilities_(self) -> frozenset[str]:
+        """The same with every predictor, which is checked."""
+        predictor = self._given()
+        if isinstance(predictor, Emulator):
+            _ = predictor.capabilities_  # the parts of a composite are checked too
+        return self.capabilities
+
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         predictor = self._given()
         fold = deal(len(X), "Conformal")

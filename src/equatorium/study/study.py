@@ -89,7 +89,9 @@ class Study:
         instance(observation, Observation, "observation")
         instance(discrepancy, Discrepancy, "discrepancy")
         instance(emulator, Emulator, "emulator")
-        registry.to_spec(emulator)  # what its file cannot name is told before hours of runs
+        # What its file cannot name, and parts that cannot be, are told before hours of runs.
+        registry.to_spec(emulator)
+        _ = emulator.capabilities_
         self.problem = Problem(
             source,
             source.space if space is None else space,
