@@ -30,3 +30,14 @@ def register_emulators() -> Iterable[Method]:
             "doi:10.1093/mnras/stw3269"
         ),
     )
+    yield Method(
+        name="residual-gp",
+        target="equatorium_gp.residual_gp:ResidualGP",
+        summary="Any emulator as the mean, and a Gaussian process on what it leaves",
+        capabilities=("variance", "covariance", "noise"),
+        requires=("torch", "gpytorch"),
+        reference=(
+            "Kennedy M. C. & O'Hagan A. 2001, J. R. Statist. Soc. B 63, 425, "
+            "doi:10.1111/1467-9868.00294"
+        ),
+    )
