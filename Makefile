@@ -9,7 +9,7 @@ STUDY  ?= examples/galaxy_formation/study.toml
 THREADS = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 RUN     = $(THREADS) $(BIN)
 
-.PHONY: setup run test test-slow lint bench docs clean
+.PHONY: setup run test test-slow lint bench bench-peers bench-gp docs clean
 
 setup: $(VENV)/.ready
 
@@ -35,6 +35,14 @@ lint: setup
 
 bench: setup
 	$(RUN)/python -m benchmarks
+
+# The Gaussian processes beside their peers; each peer has its own environment (3 GB in all).
+bench-peers: setup
+	$(BIN)/python -m benchmarks.gp --setup .peers
+
+bench-gp: setup
+	$(RUN)/python -m benchmarks.gp
+	$(RUN)/python -m benchmarks.gp_steps
 
 docs: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"

@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 from sklearn.base import clone
 
 import equatorium as eq
-from benchmarks.emulators import problems
+from benchmarks.gp import problems
 from equatorium.emulate.folds import deal
 from equatorium.emulate.stacking import pruned_weights
 
