@@ -41,3 +41,14 @@ def register_emulators() -> Iterable[Method]:
             "doi:10.1111/1467-9868.00294"
         ),
     )
+    yield Method(
+        name="multifidelity-gp",
+        target="equatorium_gp.multifidelity_gp:MultifidelityGP",
+        summary="Many cheap and few dear runs: each level a factor times the one below, and a GP",
+        capabilities=("variance", "covariance", "noise", "gpu"),
+        requires=("torch", "gpytorch"),
+        reference=(
+            "Le Gratiet L. & Garnier J. 2014, International Journal for Uncertainty "
+            "Quantification 4, 365, doi:10.1615/Int.J.UncertaintyQuantification.2014006914"
+        ),
+    )
