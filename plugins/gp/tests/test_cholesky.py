@@ -39,13 +39,13 @@ def test_value_is_that_of_the_decomposition(problem):
     Z = spectrum.contrasts(Y)
     scale = np.mean(Z**2 / spectrum.values[:, None], axis=0)
     expected = log_likelihood(spectrum.values, Z, np.zeros(4), scale).sum()
-    value, _ = restricted(K, Y, contrasts.basis)
+    value, _, _ = restricted(K, Y, contrasts.basis)
     assert value == pytest.approx(expected, rel=1e-11)
 
 
 def test_gradient_by_central_differences(problem):
     K, Y, contrasts = problem
-    _, gradient = restricted(K, Y, contrasts.basis)
+    _, gradient, _ = restricted(K, Y, contrasts.basis)
     assert_allclose(gradient, gradient.T, atol=1e-9 * float(gradient.abs().max()))
     rng = np.random.default_rng(1)
     for _ in range(4):

@@ -8,8 +8,10 @@ from numpy.testing import assert_allclose
 
 from equatorium.errors import InputError
 from equatorium_gp import kernels
-from equatorium_gp.fit import Objective, Problem, learn, maximise
+from equatorium_gp.fit import Budget, Objective, Problem, learn, maximise, of_the_best_ratio
 from equatorium_gp.trend import Basis, terms
+
+START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
 
 
 def draws(n, p, nugget, lengths=(0.3, 2.0), seed=0, noise=None):
@@ -33,27 +35,29 @@ def lengths_of(kernel):
 
 def test_finds_the_length_scales():
     kernel = kernels.build("matern52", 2)
-    learn(kernel, draws(150, 20, 0.01), 400, 8, np.random.default_rng(0))
+    learn(kernel, draws(150, 20, 0.01), Budget(400, 60, 8), np.random.default_rng(0))
     assert_allclose(lengths_of(kernel), [0.3, 2.0], rtol=0.15)
 
 
 def test_finds_the_nugget_beside_declared_noise():
     kernel, noise = kernels.build("matern52", 2), np.full(20, 0.04)
-    delta = learn(kernel, draws(150, 20, 0.01, noise=noise), 400, 8, np.random.default_rng(0))
+    delta, _ = learn(
+        kernel, draws(150, 20, 0.01, noise=noise), Budget(400, 60, 8), np.random.default_rng(0)
+    )
     assert_allclose(delta, 0.01, rtol=0.3)
 
 
 def test_subset_then_all_ends_where_all_does():
     problem = draws(150, 10, 0.01)
     whole, warm = kernels.build("matern52", 2), kernels.build("matern52", 2)
-    learn(whole, problem, 400, 0, np.random.default_rng(0))
-    learn(warm, problem, 60, 15, np.random.default_rng(0))
+    learn(whole, problem, Budget(400, 60, 0), np.random.default_rng(0))
+    learn(warm, problem, Budget(60, 60, 15), np.random.default_rng(0))
     assert_allclose(np.log(lengths_of(warm)), np.log(lengths_of(whole)), atol=0.02)
 
 
 def test_gradient_is_small_at_the_end():
     problem, kernel = draws(80, 5, 0.01), kernels.build("scale(matern52) + linear", 2)
-    maximise(kernel, problem, 0.0, 200)
+    maximise(kernel, problem, START, 200)
     objective = Objective(kernel, problem)
     gradient = objective(objective.read(0.0))[1]
     assert np.abs(gradient).max() < 1e-4
@@ -64,7 +68,7 @@ def test_registered_priors_are_honoured():
     problem = draws(60, 3, 0.01)
     certain = gpytorch.priors.NormalPrior(torch.tensor(0.9), torch.tensor(1e-4))
     kernel = gpytorch.kernels.MaternKernel(2.5, ard_num_dims=2, lengthscale_prior=certain).double()
-    maximise(kernel, problem, 0.0, 200)
+    maximise(kernel, problem, START, 200)
     assert_allclose(lengths_of(kernel), 0.9, atol=1e-3)
 
 
@@ -72,7 +76,7 @@ def test_bounds_of_a_constraint_are_kept():
     problem = draws(60, 3, 0.01)
     narrow = gpytorch.constraints.Interval(1.0, 1.5)
     kernel = gpytorch.kernels.RBFKernel(ard_num_dims=2, lengthscale_constraint=narrow).double()
-    maximise(kernel, problem, 0.0, 60)
+    maximise(kernel, problem, START, 60)
     assert (lengths_of(kernel) >= 1.0).all() and (lengths_of(kernel) <= 1.5).all()
 
 
@@ -82,7 +86,7 @@ def test_a_kernel_that_gives_nan_is_named():
             return super().forward(x1, x2, **how) * float("nan")
 
     with pytest.raises(InputError, match="not finite"):
-        maximise(Broken().double(), draws(20, 1, 0.01), 0.0, 10)
+        maximise(Broken().double(), draws(20, 1, 0.01), START, 10)
 
 
 @pytest.mark.parametrize("noise", [None, np.full(3, 0.04)])
@@ -97,3 +101,19 @@ def test_closed_form_and_autograd_give_the_same_numbers(text, noise):
     again, by_autograd = objective(start)
     assert value == pytest.approx(again, rel=1e-10)
     assert_allclose(gradient, by_autograd, rtol=1e-8, atol=1e-10)
+
+
+def test_a_valley_of_too_small_nuggets_is_left():
+    """A plane and noise, of which a process without nugget makes rough waves."""
+    rng = np.random.default_rng(0)
+    X = rng.random((60, 3))
+    y = 3.0 * X[:, 0] - X[:, 1] + 0.01 * rng.standard_normal(60)
+    X, y = (X - X.min(axis=0)) / np.ptp(X, axis=0), (y - y.mean()) / y.std()
+    H = Basis(terms("constant", range(3)))(X)
+    problem = Problem(torch.from_numpy(X), torch.from_numpy(y[:, None]), H, np.ones(60), None)
+    kernel = kernels.build("matern52", 3)
+    kernels.coordinates(kernel)[0].set(np.array([0.0, 1.5, 13.6]))  # where it once ended
+    objective = Objective(kernel, problem, one_ratio=True)
+    before = objective(objective.read(1e-9))[0]
+    found = of_the_best_ratio(kernel, problem, np.array([1e-9, 1e-2]), 60)
+    assert objective(objective.read(found))[0] < before - 0.5

@@ -7,7 +7,7 @@ import torch
 from gpytorch.priors import GammaPrior
 from numpy.testing import assert_allclose
 
-from equatorium.errors import InputError
+from equatorium.errors import InputError, NotSavableError
 from equatorium_gp import kernels
 
 
@@ -94,18 +94,35 @@ def test_start_knows_the_dimension_and_breaks_ties():
 )
 def test_written_and_read_again(text):
     kernel = kernels.build(text, 3)
-    assert kernels.writable(kernel, 3) == text
+    assert kernels.written(kernel, 3, 3) == text
     assert_allclose(
-        values(set_all(kernels.build(kernels.writable(kernel, 3), 3))), values(set_all(kernel))
+        values(set_all(kernels.build(kernels.written(kernel, 3, 3), 3))), values(set_all(kernel))
     )
 
 
-def test_what_the_grammar_cannot_say():
-    assert kernels.writable(gk.RBFKernel().double(), 3) is None  # one length-scale for three inputs
-    assert kernels.writable(gk.SpectralMixtureKernel(2, ard_num_dims=3), 3) is None
-    gamma = GammaPrior(2.0, 1.0)
-    prior = gk.RBFKernel(ard_num_dims=3, lengthscale_prior=gamma)
-    assert kernels.writable(prior, 3) is None
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        gk.RBFKernel().double(),  # one length-scale for three inputs
+        gk.SpectralMixtureKernel(2, ard_num_dims=3),
+        gk.RBFKernel(ard_num_dims=3, lengthscale_prior=GammaPrior(2.0, 1.0)),
+    ],
+)
+def test_what_the_grammar_cannot_say(kernel):
+    with pytest.raises(NotSavableError, match="has no written form"):
+        kernels.written(kernel, 3, 3)
+
+
+def test_sums_are_sums_of_their_parts_without_jitter():
+    """GPyTorch's lazy sum of a full and a low-rank matrix adds jitter to what is left."""
+    x = torch.from_numpy(np.random.default_rng(0).random((30, 2)))
+    x = torch.cat([x, x[:5]])
+    kernel = kernels.build("scale(rbf + linear) * matern52 + linear", 2)
+    scale, matern = kernel.kernels[0].kernels
+    rbf, linear = scale.base_kernel.kernels
+    parts = [k(x, x).to_dense() for k in (rbf, linear, matern, kernel.kernels[1])]
+    expected = scale.outputscale * (parts[0] + parts[1]) * parts[2] + parts[3]
+    assert_allclose(kernels.dense(kernel, x, x).detach(), expected.detach(), rtol=1e-15, atol=1e-15)
 
 
 def test_coordinates_are_logs_of_positive_parameters():

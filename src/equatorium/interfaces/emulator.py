@@ -17,6 +17,7 @@ and files come with the base class::
             return Gaussian(mean, Diagonal(np.broadcast_to(self.variance_, mean.shape)))
 """
 
+import copy
 from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -134,6 +135,20 @@ class Emulator(RegressorMixin, Model):
                 f"give it in other units."
             )
         return X, Y, self._validate_noise(noise, Y)
+
+    def _validate_update(
+        self, X: Any, y: Any, noise: Any = None
+    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """Check further runs as `fit` checks the first; forget nothing."""
+        twin = copy.copy(self)
+        X, Y, noise = twin._validate_fit(self._validate_query(X), y, noise)
+        if (twin.n_outputs_, twin.y_ndim_) != (self.n_outputs_, self.y_ndim_):
+            expected = ("m",) if self.y_ndim_ == 1 else ("m", self.n_outputs_)
+            raise ShapeError(
+                f"y has shape {np.shape(y)}; for an update of what was fitted it must have shape "
+                f"({', '.join(map(str, expected))}{',' * (self.y_ndim_ == 1)})."
+            )
+        return X, Y, noise
 
     def _validate_query(self, X: Any) -> FloatArray:
         """Check points at which to predict."""

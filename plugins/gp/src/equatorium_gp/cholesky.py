@@ -7,15 +7,19 @@ is ``s_j^2 = |z_j|^2 / N``, N = n - q, and
     dL/dK =  1/2 [sum_j alpha_j alpha_j' / s_j^2 - p (K^-1 - C C')],   alpha = L^-T Z,  C = L^-T Q.
 
 A tenth of the cost of the decomposition (:mod:`~equatorium_gp.spectral`) that outputs with nuggets
-of their own need.
+of their own need. Where noise of level b is declared, ``s^2 = b / lam`` is not free: the nugget
+ratio lam then moves with the kernel's parameters.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.linalg import lapack
 
+from equatorium.checks import FloatArray
 from equatorium_gp.likelihood import TINY
-from equatorium_gp.spectral import Tensor
+from equatorium_gp.spectral import Contrasts, Tensor, array
 
 
 def factor(K: Tensor) -> Tensor:
@@ -39,6 +43,11 @@ def factor(K: Tensor) -> Tensor:
     raise np.linalg.LinAlgError("The kernel matrix is not positive definite.")
 
 
+def root_of(covariance: FloatArray) -> FloatArray:
+    """Lower root of a covariance that rounding may have made indefinite."""
+    return array(factor(torch.from_numpy(np.ascontiguousarray(covariance))))
+
+
 def _factor(K: Tensor) -> Tensor | None:
     if K.device.type != "cpu":
         lower, info = torch.linalg.cholesky_ex(K)
@@ -58,8 +67,19 @@ def inverse(L: Tensor) -> Tensor:
     return found + torch.tril(lower, -1).T
 
 
-def restricted(K: Tensor, Y: Tensor, H: Tensor) -> tuple[float, Tensor]:
-    """Log likelihood of all outputs, their scales profiled out, and its gradient (n, n) by K.
+def inverse_root(L: Tensor) -> Tensor:
+    """Inverse of a lower triangular matrix."""
+    if L.device.type != "cpu":
+        one = torch.eye(len(L), dtype=L.dtype, device=L.device)
+        return torch.linalg.solve_triangular(L, one, upper=False)
+    upper, _ = lapack.dtrtri(L.numpy().T, lower=0)
+    return torch.from_numpy(upper.T)
+
+
+def restricted(
+    K: Tensor, Y: Tensor, H: Tensor, scale: float | None = None
+) -> tuple[float, Tensor, float]:
+    """Log likelihood of all outputs, and its gradient.
 
     Parameters
     ----------
@@ -68,6 +88,16 @@ def restricted(K: Tensor, Y: Tensor, H: Tensor) -> tuple[float, Tensor]:
     Y : (n, p) tensor
     H : (n, q) tensor
         Orthonormal columns that span the trend, so that ``log|H' H|`` is 0.
+    scale : float, optional
+        ``s^2`` of every output; by default profiled out.
+
+    Returns
+    -------
+    value : float
+    by_matrix : (n, n) tensor
+        Gradient with respect to K.
+    by_scale : float
+        Derivative with respect to ``log s^2``; zero where it is profiled out.
 
     Raises
     ------
@@ -80,10 +110,56 @@ def restricted(K: Tensor, Y: Tensor, H: Tensor) -> tuple[float, Tensor]:
     Q, T = torch.linalg.qr(whitened[:, : H.shape[1]])
     Z = whitened[:, H.shape[1] :]
     Z = Z - Q @ (Q.T @ Z)
-    scale = torch.clamp((Z * Z).sum(dim=0) / N, min=TINY)
+    squares = (Z * Z).sum(dim=0)
+    own = torch.clamp(squares / N, min=TINY) if scale is None else torch.full_like(squares, scale)
     logdet = torch.log(L.diagonal()).sum() + torch.log(T.diagonal().abs()).sum()
-    value = -0.5 * N * torch.log(2 * np.pi * np.e * scale).sum() - p * logdet
+    value = -0.5 * (N * torch.log(2 * np.pi * own) + squares / own).sum() - p * logdet
     back = torch.linalg.solve_triangular(
-        L.T, torch.cat([Z / scale.sqrt(), p**0.5 * Q], dim=1), upper=True
+        L.T, torch.cat([Z / own.sqrt(), p**0.5 * Q], dim=1), upper=True
     )
-    return float(value), (0.5 * back) @ back.T - 0.5 * p * inverse(L)
+    by_scale = 0.0 if scale is None else float(0.5 * (squares / own - N).sum())
+    return float(value), (0.5 * back) @ back.T - 0.5 * p * inverse(L), by_scale
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What `equatorium_gp.spectral.Spectrum` is, for one nugget ratio, by a Cholesky factor.
+
+    Attributes
+    ----------
+    vectors : (n, n) tensor
+        V with ``V V'`` the inverse covariance of an output, trend projected out, scale one.
+    logdet : float
+        Log-determinant of the contrasts' covariance.
+    free : int
+        Number of contrasts N.
+    """
+
+    vectors: Tensor
+    logdet: float
+    free: int
+
+    @classmethod
+    def of(cls, contrasts: Contrasts, R: Tensor, ratio: float) -> "Factor":
+        """Factorise ``R + ratio D``."""
+        S = contrasts.root * R * contrasts.root.T
+        S.diagonal().add_(ratio)
+        L = factor(S)
+        white = inverse_root(L)
+        Q, T = torch.linalg.qr(white @ contrasts.basis)
+        white -= Q @ (Q.T @ white)
+        logdet = 2.0 * (torch.log(L.diagonal()).sum() + torch.log(T.diagonal().abs()).sum())
+        return cls(contrasts.root * white.T, float(logdet), contrasts.n - contrasts.q)
+
+    def contrasts(self, Y: Tensor) -> FloatArray:
+        """``V' Y`` (n, p)."""
+        return array(self.vectors.T @ Y)
+
+    def weights(self, ratio: FloatArray) -> FloatArray:
+        """Ones (n, p): the ratio is in V."""
+        return np.ones((len(self.vectors), len(ratio)))
+
+    def log_likelihood(self, Z: FloatArray, ratio: FloatArray, scale: FloatArray) -> FloatArray:
+        """``log L_j`` (p,) of contrasts Z (n, p)."""
+        squares = (Z**2).sum(axis=0) / scale
+        return -0.5 * (self.free * np.log(2 * np.pi * scale) + self.logdet + squares)

@@ -6,6 +6,7 @@ closed form too (:mod:`~equatorium_gp.stationary`), or by one backward pass thro
 kernel. Parameters move in log scale under log-normal priors.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +17,35 @@ import torch
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium_gp.cholesky import restricted
-from equatorium_gp.kernels import Kernel, coordinates
+from equatorium_gp.kernels import Kernel, coordinates, dense
 from equatorium_gp.likelihood import kernel_gradient, profile
 from equatorium_gp.spectral import Contrasts, Tensor, tensor
-from equatorium_gp.stationary import Stationary
+from equatorium_gp.stationary import Stationary, kernel_matrix
 
 NUGGET_PRIOR = (np.log(1e-4), 3.0)  # mean and sd of log delta, the nugget beside declared noise
 NUGGET_BOUNDS = (np.log(1e-9), np.log(1e2))
+RATIO_BOUNDS = (np.log(1e-9), np.log(1e9))  # of declared noise over signal
 NUGGETS_DIFFER = 2.0  # log likelihood an output: about what three further parameters gain by chance
+FACTOR_FROM = 3000  # runs from which outputs share a nugget: a decomposition would cost too much
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much work learning may be.
+
+    Attributes
+    ----------
+    n_subset : int
+        Beyond so many runs a random subset of so many is used first,
+    first : int
+        with at most so many evaluations of its likelihood,
+    full : int
+        and so many of the likelihood of all runs finish.
+    """
+
+    n_subset: int = 400
+    first: int = 60
+    full: int = 8
 
 
 @dataclass(frozen=True)
@@ -68,52 +90,51 @@ class Objective:
     """Minus the log posterior of the kernel's parameters, per contrast, with its gradient.
 
     The kernel is altered in place. Priors registered on it are honoured in place of ours. With
-    `one_nugget` all outputs share one, in place of one each: a Cholesky factor then does.
+    `one_ratio` all outputs share one ratio of nugget (or declared noise, of one output) to signal,
+    in place of one each: a Cholesky factor then does. The ratios that move with the kernel's
+    parameters, `free`, are the nugget's (beside declared noise, or with `one_ratio`) and the
+    declared noise's (of one output with `one_ratio`).
     """
 
-    def __init__(self, kernel: Kernel, problem: Problem, one_nugget: bool = False) -> None:
-        self.kernel, self.problem, self.one_nugget = kernel, problem, one_nugget
+    def __init__(self, kernel: Kernel, problem: Problem, one_ratio: bool = False) -> None:
+        self.kernel, self.problem, self.one_ratio = kernel, problem, one_ratio
         self.contrasts = problem.contrasts()
         self.coordinates, self.closed = coordinates(kernel), Stationary.of(kernel)
         self.sizes = [c.raw.numel() for c in self.coordinates]
         self.registered = list(kernel.named_priors())
         priors = [c.prior() for c in self.coordinates]
         bounds = [c.bounds() for c in self.coordinates]
-        sizes = self.sizes
-        self.has_delta = one_nugget or problem.noise is not None
-        if self.has_delta:
-            prior = (0.0, np.inf) if one_nugget else NUGGET_PRIOR
-            priors, bounds, sizes = [*priors, prior], [*bounds, NUGGET_BOUNDS], [*sizes, 1]
+        flat, noisy = (0.0, np.inf), problem.noise is not None
+        ratios = [(NUGGET_PRIOR if noisy else flat, NUGGET_BOUNDS)] * (noisy or one_ratio)
+        ratios += [(flat, RATIO_BOUNDS)] * (noisy and one_ratio)
+        self.free = len(ratios)
+        priors += [prior for prior, _ in ratios]
+        bounds += [bound for _, bound in ratios]
+        sizes = [*self.sizes, *[1] * self.free]
         self.mean = np.repeat([mean for mean, _ in priors], sizes)
         self.sd = np.repeat([np.inf if self.registered else sd for _, sd in priors], sizes)
         self.bounds = np.repeat(np.reshape(bounds, (-1, 2)), sizes, axis=0)
         self.evaluations = 0
 
-    def read(self, delta: float) -> FloatArray:
-        """Give the point (k,) that the kernel stands at."""
+    def read(self, ratios: Any) -> FloatArray:
+        """Give the point (k,) that the kernel stands at, with the free ratios."""
         places = [c.get() for c in self.coordinates]
-        if self.has_delta:
-            places.append(np.log([delta]))
-        return np.concatenate(places) if places else np.zeros(0)
+        return np.concatenate([*places, np.log(np.atleast_1d(ratios)[: self.free]), np.zeros(0)])
 
-    def write(self, point: FloatArray) -> float:
-        """Move the kernel to a point and return delta."""
+    def write(self, point: FloatArray) -> FloatArray:
+        """Move the kernel to a point and return the free ratios."""
         ends = np.cumsum(self.sizes)
         for coordinate, place in zip(self.coordinates, np.split(point, ends), strict=False):
             coordinate.set(place)
-        return float(np.exp(point[-1])) if self.has_delta else 0.0
+        return np.exp(point[len(point) - self.free :])
 
     def __call__(self, point: FloatArray) -> tuple[float, FloatArray]:
         """Value and gradient at a point (k,)."""
         self.evaluations += 1
-        delta = self.write(point)
+        ratios = self.write(point)
         self.kernel.zero_grad(set_to_none=True)
         problem, closed = self.problem, self.closed
-        K = (
-            self.kernel(problem.X, problem.X).to_dense()
-            if closed is None
-            else closed.matrix(problem.X)
-        )
+        K = dense(self.kernel, problem.X, problem.X) if closed is None else closed.matrix(problem.X)
         with torch.no_grad():
             unit = K.diagonal().mean()
             R = K / unit
@@ -122,7 +143,7 @@ class Objective:
                     f"The kernel gave values that are not finite at the parameters {point}. "
                     "Check its parameters and which inputs it is applied to."
                 )
-            value, weights = self._likelihood(R, delta)
+            value, weights, by_ratio = self._likelihood(R, ratios)
             # R = K / mean(diag K): what a larger diagonal takes from all of R.
             taken = (weights * R).sum() / (unit * len(R))
             upstream = weights / unit - taken * torch.eye(len(R), dtype=R.dtype, device=R.device)
@@ -136,75 +157,146 @@ class Objective:
         if closed is not None:
             carried = closed.gradient(problem.X, upstream)
             slope = [prior + own for prior, own in zip(slope, carried, strict=True)]
-        if self.has_delta:
-            slope.append(np.array([delta * float(torch.trace(weights))]))
+        slope.append(by_ratio)
         away = (point - self.mean) / self.sd
         value -= 0.5 * float((away**2).sum())
-        gradient = (np.concatenate(slope) if slope else np.zeros(0)) - away / self.sd
+        gradient = np.concatenate(slope) - away / self.sd
         size = (len(problem.H) - self.contrasts.q) * problem.Y.shape[1]
         return -value / size, -gradient / size
 
-    def _likelihood(self, R: Tensor, delta: float) -> tuple[float, Tensor]:
-        """Log likelihood of all outputs and its gradient with respect to R (n, n)."""
-        total, problem = R.clone(), self.problem
-        total.diagonal().add_(delta)
-        if self.one_nugget:
-            return restricted(total, problem.Y, self.contrasts.basis)
-        spectrum = self.contrasts.decompose(total)
+    def _likelihood(self, R: Tensor, ratios: FloatArray) -> tuple[float, Tensor, FloatArray]:
+        """Log likelihood of all outputs; its gradients by R (n, n) and by the logs of `ratios`."""
+        total, problem, contrasts = R.clone(), self.problem, self.contrasts
+        if problem.noise is None or not self.one_ratio:
+            total.diagonal().add_(float(ratios[:1].sum()))
+        if self.one_ratio and problem.noise is None:
+            value, weights, _ = restricted(total, problem.Y, contrasts.basis)
+            return value, weights, ratios * float(weights.trace())
+        if self.one_ratio:
+            return self._declared(total, ratios)
+        spectrum = contrasts.decompose(total)
         Z = spectrum.contrasts(problem.Y)
         found = profile(spectrum.values, Z, problem.noise)
-        return float(found.log_likelihood.sum()), kernel_gradient(spectrum, Z, found)
+        weights = kernel_gradient(spectrum, Z, found)
+        value = float(found.log_likelihood.sum())
+        return value, weights, ratios * (float(weights.trace()) if self.free else 0.0)
+
+    def _declared(self, R: Tensor, ratios: FloatArray) -> tuple[float, Tensor, FloatArray]:
+        """One output with declared noise b, whose scale is ``b / lam``, in whitened contrasts."""
+        root, (delta, ratio) = self.contrasts.root, ratios
+        R.diagonal().add_(delta)
+        S = root * R * root.T
+        S.diagonal().add_(ratio)
+        level = float(np.sum(self.problem.noise))
+        value, weights, by_scale = restricted(
+            S, root * self.problem.Y, self.contrasts.basis, level / ratio
+        )
+        by_noise = ratio * float(weights.trace()) - by_scale
+        weights = root * weights * root.T
+        return value, weights, np.array([delta * float(weights.trace()), by_noise])
 
 
 def maximise(
-    kernel: Kernel, problem: Problem, delta: float, evaluations: int, one_nugget: bool = False
-) -> float:
-    """Move a kernel to the posterior mode by L-BFGS and return the nugget delta found."""
-    objective = Objective(kernel, problem, one_nugget)
-    start = np.clip(objective.read(delta), *objective.bounds.T)
-    if not start.size:
-        return 0.0
-    found = scipy.optimize.minimize(
-        objective,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=objective.bounds,
-        options={"maxfun": evaluations, "maxiter": evaluations, "ftol": 1e-9, "gtol": 1e-7},
-    )
-    return objective.write(found.x)
+    kernel: Kernel, problem: Problem, ratios: Any, evaluations: int, one_ratio: bool = False
+) -> FloatArray:
+    """Move a kernel to the posterior mode by L-BFGS; return the free ratios found, ones elsewhere.
+
+    Parameters
+    ----------
+    ratios : (2,) array
+        Where the nugget's and the declared noise's start.
+    """
+    objective = Objective(kernel, problem, one_ratio)
+    found = np.array(ratios, dtype=np.float64)
+    start = np.clip(objective.read(found), *objective.bounds.T)
+    if start.size:
+        best = scipy.optimize.minimize(
+            objective,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=objective.bounds,
+            options={"maxfun": evaluations, "maxiter": evaluations, "ftol": 1e-9, "gtol": 1e-7},
+        )
+        found[: objective.free] = objective.write(best.x)
+    return found
 
 
 def learn(
-    kernel: Kernel, problem: Problem, n_subset: int, full: int, rng: np.random.Generator
-) -> float:
-    """Learn a kernel's parameters in place; return the nugget delta beside declared noise.
+    kernel: Kernel,
+    problem: Problem,
+    budget: Budget,
+    rng: np.random.Generator,
+    start: Sequence[float] = (1e-4, 1e-2),
+) -> tuple[float, float | None]:
+    """Learn a kernel's parameters in place.
 
-    Beyond `n_subset` runs, a random subset brings the parameters near their optimum at a small
-    part of the cost, and `full` evaluations on all runs finish the work. Without declared noise,
-    outputs are first given one nugget, and keep it where nuggets of their own explain little more.
+    Beyond ``budget.n_subset`` runs, a random subset brings the parameters near their optimum at a
+    small part of the cost. Without declared noise, outputs are first given one nugget, and keep it
+    where nuggets of their own explain little more.
+
+    Returns
+    -------
+    delta : float
+        Nugget that all outputs share beside declared noise, else 0.
+    ratio : float or None
+        Ratio of nugget (or declared noise) to signal, if all outputs have one; None if it is
+        each output's own, and yet to be found.
     """
-    n, start = len(problem.H), float(np.exp(NUGGET_PRIOR[0]))
-    few = problem.subset(np.sort(rng.permutation(n)[:n_subset])) if n > n_subset else problem
-    one_nugget = problem.noise is None
-    delta = maximise(kernel, few, start, 60, one_nugget)
-    if one_nugget and nuggets_differ(kernel, few, delta):
-        one_nugget = False
-        maximise(kernel, few, 0.0, 60)
-    if few is not problem and full:
-        delta = maximise(kernel, problem, max(delta, 1e-9), full, one_nugget)
-    return 0.0 if problem.noise is None else delta
+    n, p = problem.Y.shape
+    noisy = problem.noise is not None
+    alone = p == 1 and (not noisy or float(np.sum(problem.noise)) > 0)
+    few = problem.subset(np.sort(rng.permutation(n)[: budget.n_subset]))
+    few = few if n > budget.n_subset else problem
+    one = alone or not noisy
+    found = np.array(start, dtype=np.float64)
+    if budget.first:
+        found = maximise(kernel, few, found, budget.first, one)
+        if one:
+            found = of_the_best_ratio(kernel, few, found, budget.first)
+    shares = alone or (not noisy and n > FACTOR_FROM)
+    if one and not shares and nuggets_differ(kernel, few, found):
+        one = False
+        maximise(kernel, few, found, budget.first)
+    if budget.full and (few is not problem or not budget.first):
+        found = maximise(kernel, problem, np.maximum(found, 1e-9), budget.full, one)
+    if not noisy:
+        return 0.0, float(found[0]) if shares else None
+    return float(found[0]), float(found[1]) if shares else None
 
 
-def nuggets_differ(kernel: Kernel, problem: Problem, delta: float) -> bool:
+def of_the_best_ratio(
+    kernel: Kernel, problem: Problem, ratios: FloatArray, evaluations: int
+) -> FloatArray:
+    """Go on from the ratio that is best over all decades, if the optimiser stopped in a valley."""
+    place = int(problem.noise is not None)
+    R = kernel_matrix(kernel, problem.X)
+    R /= R.diagonal().mean()
+    R.diagonal().add_(float(ratios[0]) * place)
+    spectrum = problem.contrasts().decompose(R)
+    each = profile(spectrum.values, spectrum.contrasts(problem.Y), problem.noise).ratio
+    best = float(np.exp(np.median(np.log(each))))
+    if 0.5 < best / ratios[place] < 2.0:
+        return ratios
+    start = ratios.copy()
+    start[place] = best
+    objective = Objective(kernel, problem, one_ratio=True)
+    points = [objective.read(ratios)]
+    found = maximise(kernel, problem, start, evaluations, one_ratio=True)
+    points.append(objective.read(found))
+    better = int(np.argmin([objective(point)[0] for point in points]))
+    objective.write(points[better])
+    return (ratios, found)[better]
+
+
+def nuggets_differ(kernel: Kernel, problem: Problem, ratios: FloatArray) -> bool:
     """Whether outputs with nuggets of their own are likelier, by `NUGGETS_DIFFER` an output."""
     p = problem.Y.shape[1]
-    with torch.no_grad():
-        K = kernel(problem.X, problem.X).to_dense()
-    each, one = (Objective(kernel, problem, shared) for shared in (False, True))
+    K = kernel_matrix(kernel, problem.X)
     R = K / K.diagonal().mean()
-    gain = each._likelihood(R, 0.0)[0] - one._likelihood(R, delta)[0]
-    return p > 1 and gain > NUGGETS_DIFFER * p
+    each, one = (Objective(kernel, problem, shared) for shared in (False, True))
+    gain = each._likelihood(R, ratios[:0])[0] - one._likelihood(R, ratios[:1])[0]
+    return gain > NUGGETS_DIFFER * p
 
 
 def to_device(kernel: Kernel, device: str) -> Kernel:

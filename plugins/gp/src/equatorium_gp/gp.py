@@ -9,12 +9,23 @@ import numpy as np
 from equatorium import Dense, Diagonal, Emulator, Gaussian, LowRank, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import EquatoriumError, InputError, StateError
+from equatorium_gp.options import RICH, tells_two_scales
 from equatorium_gp.trend import terms
-from equatorium_gp.trend_gp import RICH, TrendGP, tells_two_scales
+from equatorium_gp.trend_gp import TrendGP
 from equatorium_gp.weights import worth
 
 KERNELS = ("rbf", "matern52")
 TRENDS = ("constant", "linear", "quadratic")
+OF_MEMBERS = (
+    "active",
+    "sharing",
+    "output_correlation",
+    "n_subset",
+    "full_evaluations",
+    "domain",
+    "device",
+    "random_state",
+)
 
 
 class GP(Emulator):
@@ -39,7 +50,7 @@ class GP(Emulator):
     trends : "auto" or list of str
         Trends of the members; ``["constant", "linear", "quadratic"]`` by default. But for the
         first, those with more terms than half the runs are left out.
-    active, output_correlation, n_subset, full_evaluations, device, random_state
+    active, sharing, output_correlation, n_subset, full_evaluations, domain, device, random_state
         Of every member, as in `TrendGP`.
 
     Attributes
@@ -72,18 +83,22 @@ class GP(Emulator):
         kernels: str | Sequence[str] = "auto",
         trends: str | Sequence[str] = "auto",
         active: Any = "all",
+        sharing: str = "auto",
         output_correlation: bool = True,
         n_subset: int = 400,
         full_evaluations: int = 8,
+        domain: str = "ignore",
         device: str = "cpu",
         random_state: int | None = None,
     ) -> None:
         self.kernels = kernels
         self.trends = trends
         self.active = active
+        self.sharing = sharing
         self.output_correlation = output_correlation
         self.n_subset = n_subset
         self.full_evaluations = full_evaluations
+        self.domain = domain
         self.device = device
         self.random_state = random_state
 
@@ -93,7 +108,10 @@ class GP(Emulator):
         return {"kernels": ["matern52"], "trends": ["constant", "linear"]}
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
-        members = self._fitted(X, Y, noise)
+        self._weigh(self._fitted(X, Y, noise), Y, noise)
+
+    def _weigh(self, members: list[TrendGP], Y: FloatArray, noise: FloatArray | None) -> None:
+        """Keep the members that are of use, each with its weights."""
         declared = np.zeros_like(Y) if noise is None else noise
         left_out = [member.loo() for member in members]
         error = np.stack([Y - each.mean for each in left_out])
@@ -108,16 +126,10 @@ class GP(Emulator):
         """Fit all members; one that fails is told of and left out."""
         members, failures = [], []
         for kernel, trend in self._pairs(*X.shape, Y.shape[1]):
-            member = TrendGP(
-                kernel=kernel,
-                trend=trend,
-                active=self.active,
-                output_correlation=self.output_correlation,
-                n_subset=self.n_subset,
-                full_evaluations=self.full_evaluations,
-                device=self.device,
-                random_state=self.random_state,
-            )
+            options = {name: getattr(self, name) for name in OF_MEMBERS}
+            if members:  # what was best for one is so for all
+                options["sharing"] = members[0].sharing_
+            member = TrendGP(kernel=kernel, trend=trend, **options)
             try:
                 members.append(member.fit(X, Y, noise=noise))
             except (EquatoriumError, np.linalg.LinAlgError) as error:
@@ -153,13 +165,75 @@ class GP(Emulator):
         self._validate_query(self.members_[0].X_)
         return self._mixed([member.loo() for member in self.members_])
 
+    def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:
+        """Learn from further runs too: every member does, and all are weighed anew.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, d)
+        y : array_like, shape (m,) or (m, p)
+        noise : array_like, shape (m,) or (m, p), optional
+            To be given if it was given to `fit`.
+        """
+        for member in self.members_:
+            member.update(X, y, noise=noise)
+        first = self.members_[0]
+        self._weigh(self.members_, first.Y_, first.noise_ if len(first.noise_) else None)
+        return self._finish()
+
+    def predict_dist_vjp(self, X: Any, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
+        """Gradient (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * covariance)`` by X.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, d)
+        mean_bar : (m, p) array
+        cov_bar : (m, p, p) array
+        """
+        X = self._validate_query(X)
+        cov_bar = 0.5 * (cov_bar + np.swapaxes(cov_bar, 1, 2))
+        if self._alone:  # the covariance is a diagonal
+            cov_bar = cov_bar * np.eye(self.n_outputs_)
+        means = np.stack([member.predict(X).reshape(len(X), -1) for member in self.members_])
+        root = np.sqrt(self.weights_)[:, None]
+        apart = root * (means - (self.weights_[:, None] * means).sum(axis=0))
+        pull = 2.0 * np.einsum("mpq,kmq->kmp", cov_bar, apart) * root
+        by_mean = self.weights_[:, None] * (mean_bar - pull.sum(axis=0)) + pull
+        scale = np.sqrt(self.weights_ * self.factors_)
+        return np.asarray(
+            sum(
+                member.predict_dist_vjp(X, mean, cov_bar * s[:, None] * s)
+                for member, mean, s in zip(self.members_, by_mean, scale, strict=True)
+            )
+        )
+
+    def predict_joint(self, X: Any, output: int = 0) -> FloatArray:
+        """Covariance (m, m) of one output between points X (m, d), the nugget on its diagonal."""
+        X = self._validate_query(X)
+        means = np.stack([m.predict(X).reshape(len(X), -1)[:, output] for m in self.members_])
+        weights, factors = self.weights_[:, output], self.factors_[:, output]
+        apart = np.sqrt(weights)[:, None] * (means - weights @ means)
+        parts = (
+            w * f * member.predict_joint(X, output)
+            for w, f, member in zip(weights, factors, self.members_, strict=True)
+        )
+        return np.asarray(apart.T @ apart + sum(parts))
+
+    def distance(self, X: Any) -> FloatArray:
+        """Distance (m,) of X (m, d) to the nearest run, in widths of the box of the runs."""
+        return self.members_[0].distance(self._validate_query(X))
+
+    @property
+    def _alone(self) -> bool:
+        return self.n_outputs_ == 1 or not self.output_correlation
+
     def _mixed(self, parts: Sequence[Gaussian]) -> Gaussian:
         """Mean and covariance of the mixture, output by output."""
         means, weights = np.stack([part.mean for part in parts]), self.weights_[:, None]
         mean = (weights * means).sum(axis=0)
         apart = np.sqrt(weights) * (means - mean)
         scale = np.sqrt(self.weights_ * self.factors_)
-        if self.n_outputs_ == 1 or not self.output_correlation:
+        if self._alone:
             own = sum(s**2 * part.variance for s, part in zip(scale, parts, strict=True))
             return Gaussian(mean, Diagonal(own + np.square(apart).sum(axis=0)))
         total = LowRank(np.zeros_like(mean), np.moveaxis(apart, 0, -1)).dense()

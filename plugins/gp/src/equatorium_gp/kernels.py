@@ -22,8 +22,9 @@ import numpy as np
 import torch
 
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError, did_you_mean
+from equatorium.errors import InputError, NotSavableError, StateError, did_you_mean
 
+Tensor = Any  # torch.Tensor
 Kernel = Any  # gpytorch.kernels.Kernel; gpytorch ships no types that the type checker follows
 
 # Every name of the grammar: the class, the options that make it, and whether it is ARD.
@@ -182,14 +183,25 @@ def specification(kernel: Kernel) -> str | None:
     return None
 
 
-def writable(kernel: Kernel, d: int) -> str | None:
-    """Give the specification that rebuilds a live kernel exactly, or None if there is none."""
-    text = specification(kernel)
-    if text is None:
-        return None
-    twin = build(text, d)
-    same_shapes = _signature(twin) == _signature(kernel)
-    return text if same_shapes and not list(kernel.named_priors()) else None
+def written(kernel: Kernel, d: int, active: int) -> str:
+    """Give the specification over d inputs that rebuilds a live kernel exactly.
+
+    Raises
+    ------
+    NotSavableError
+        If there is none, or not all inputs are active.
+    """
+    text = specification(kernel) if active == d else None
+    if text is None or _signature(build(text, d)) != _signature(kernel) or _priors(kernel):
+        raise NotSavableError(
+            f"the option 'kernel' is a live {type(kernel).__name__} that has no written form. "
+            f"Write it with the names {', '.join(KERNELS)} to save the emulator."
+        )
+    return text
+
+
+def _priors(kernel: Kernel) -> list[Any]:
+    return list(kernel.named_priors())
 
 
 def _signature(kernel: Kernel) -> list[tuple[str, torch.Size, str]]:
@@ -278,3 +290,39 @@ def coordinates(kernel: Kernel) -> list[Coordinate]:
         for name, parameter in module.named_parameters(recurse=False)
         if parameter.requires_grad
     ]
+
+
+def dense(kernel: Kernel, x: Tensor, other: Tensor) -> Tensor:
+    """Evaluate a kernel (m, n) between x (m, d) and other (n, d).
+
+    Sums and products are taken here: GPyTorch's lazy sum of a full and a low-rank matrix decomposes
+    the full one, with jitter added to what the sum then is.
+    """
+    if type(kernel) in (gk.AdditiveKernel, gk.ProductKernel) and kernel.active_dims is None:
+        join = add if type(kernel) is gk.AdditiveKernel else mul
+        return reduce(join, (dense(part, x, other) for part in kernel.kernels))
+    plain = kernel.active_dims is None and not len(kernel.batch_shape)
+    if type(kernel) is gk.ScaleKernel and plain:
+        return kernel.outputscale * dense(kernel.base_kernel, x, other)
+    return kernel(x, other).to_dense()
+
+
+def load(kernel: Kernel, parameters: FloatArray) -> None:
+    """Set all raw parameters of a kernel, one after the other.
+
+    Raises
+    ------
+    StateError
+        If there is another number of them.
+    """
+    expected = sum(parameter.numel() for parameter in kernel.parameters())
+    if expected != parameters.size:
+        raise StateError(
+            f"the kernel has {expected} parameters, but the state of TrendGP holds "
+            f"{parameters.size}."
+        )
+    start = 0
+    for parameter in kernel.parameters():
+        part = torch.as_tensor(parameters[start : start + parameter.numel()].copy())
+        parameter.data.copy_(part.reshape(parameter.shape))
+        start += parameter.numel()

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray
-from equatorium_gp.spectral import Spectrum, tensor
+from equatorium_gp.spectral import Spectrum, log_likelihood, tensor
 
 LEAST_NUGGET = 1e-9  # of lam: what a noise-free simulator's nugget may fall to
 DECADES = 13  # that the search for lam_j covers: 1e-9 to 1e4, or s_j^2 from 1e4 down to 1e-9
@@ -40,14 +40,6 @@ class Profile:
     ratio: FloatArray
     scale: FloatArray
     log_likelihood: FloatArray
-
-
-def log_likelihood(
-    values: FloatArray, Z: FloatArray, ratio: FloatArray, scale: FloatArray
-) -> FloatArray:
-    """``log L_j`` (p,) of the contrasts Z (N, p) whose correlation has the eigenvalues (N,)."""
-    variance = scale * (values[:, None] + ratio)
-    return np.asarray(-0.5 * (np.log(2 * np.pi * variance) + Z**2 / variance).sum(axis=0))
 
 
 def profile(values: FloatArray, Z: FloatArray, noise: FloatArray | None) -> Profile:

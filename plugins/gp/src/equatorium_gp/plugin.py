@@ -12,7 +12,16 @@ def register_emulators() -> Iterable[Method]:
         name="gp",
         target="equatorium_gp.gp:GP",
         summary="Gaussian processes with several kernels and trends, stacked by output",
-        capabilities=("variance", "covariance", "noise", "loo", "gpu"),
+        capabilities=(
+            "variance",
+            "covariance",
+            "noise",
+            "loo",
+            "joint",
+            "gradient",
+            "update",
+            "gpu",
+        ),
         requires=("torch", "gpytorch"),
         reference=(
             "Yao Y., Vehtari A., Simpson D. & Gelman A. 2018, Bayesian Analysis 13, 917, "
@@ -23,7 +32,16 @@ def register_emulators() -> Iterable[Method]:
         name="trend-gp",
         target="equatorium_gp.trend_gp:TrendGP",
         summary="Polynomial trend, Gaussian process and nugget; many outputs share a kernel",
-        capabilities=("variance", "covariance", "noise", "loo", "gpu"),
+        capabilities=(
+            "variance",
+            "covariance",
+            "noise",
+            "loo",
+            "joint",
+            "gradient",
+            "update",
+            "gpu",
+        ),
         requires=("torch", "gpytorch"),
         reference=(
             "Rodrigues L. F. S., Vernon I. & Bower R. G. 2017, MNRAS 466, 2418, "

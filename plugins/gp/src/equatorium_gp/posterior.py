@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from equatorium.checks import FloatArray
+from equatorium_gp.cholesky import Factor
 from equatorium_gp.fit import Problem
-from equatorium_gp.kernels import Kernel
-from equatorium_gp.likelihood import log_likelihood
+from equatorium_gp.kernels import Kernel, dense
 from equatorium_gp.spectral import Contrasts, Spectrum, Tensor, array, native, tensor
-from equatorium_gp.stationary import Stationary
+from equatorium_gp.stationary import Stationary, input_gradient, kernel_matrix, own_gradient
 
 CHUNK = 4_000_000  # entries of the largest matrix at once, 32 MB
 
@@ -49,7 +49,7 @@ class Hyperparameters:
 
 @dataclass(frozen=True)
 class Decomposed:
-    """The kernel matrix of the runs and its spectrum, before scales and noise are known.
+    """The kernel matrix of the runs, decomposed before scales and noise are known.
 
     Attributes
     ----------
@@ -57,24 +57,29 @@ class Decomposed:
         The kernel in units of its mean variance at the runs, plus the nugget delta.
     unit : float
         That mean variance.
+    parts : Spectrum or Factor
+        Its eigendecomposition, for any ratios, or its Cholesky factor with one.
     """
 
     R: Tensor
     unit: float
     contrasts: Contrasts
-    spectrum: Spectrum
+    parts: Spectrum | Factor
     Z: FloatArray
 
     @classmethod
-    def of(cls, kernel: Kernel, problem: Problem, delta: float) -> "Decomposed":
-        """Evaluate and decompose the kernel with the nugget delta."""
+    def of(
+        cls, kernel: Kernel, problem: Problem, delta: float, ratio: float | None = None
+    ) -> "Decomposed":
+        """Decompose the kernel with the nugget delta; by Cholesky if all have one `ratio`."""
         contrasts = problem.contrasts()
         with torch.no_grad():
-            K = kernel(problem.X, problem.X).to_dense()
+            K = kernel_matrix(kernel, problem.X)
             unit = float(K.diagonal().mean())
-            R = K / unit + delta * torch.eye(len(K), dtype=K.dtype, device=K.device)
-            spectrum = contrasts.decompose(R)
-            return cls(R, unit, contrasts, spectrum, spectrum.contrasts(problem.Y))
+            R = K / unit
+            R.diagonal().add_(delta)
+            parts = contrasts.decompose(R) if ratio is None else Factor.of(contrasts, R, ratio)
+            return cls(R, unit, contrasts, parts, parts.contrasts(problem.Y))
 
 
 class Posterior:
@@ -95,13 +100,12 @@ class Posterior:
     ) -> None:
         self.kernel, self.problem, self.learned = kernel, problem, learned
         self._closed = Stationary.of(kernel)
-        self.spectrum, self.Z = decomposed.spectrum, decomposed.Z
-        self.jacobian = decomposed.contrasts.jacobian
+        parts, Z, R = decomposed.parts, decomposed.Z, decomposed.R
         self.transform = decomposed.contrasts.transform
-        self.weight = 1.0 / np.maximum(self.spectrum.values[:, None] + learned.ratio, 1e-300)
-        device, V, R = str(problem.X.device), self.spectrum.vectors, decomposed.R
+        self.weight = parts.weights(learned.ratio)
+        device, V = str(problem.X.device), parts.vectors
         C = decomposed.contrasts.gls
-        alpha = V @ tensor(self.weight * self.Z, device)
+        alpha = V @ tensor(self.weight * Z, device)
         gamma = C.T @ (problem.Y - R @ alpha)
         CR = C.T @ R
         self._alpha, self._gamma = array(alpha), array(gamma)
@@ -109,6 +113,9 @@ class Posterior:
         self.unit = decomposed.unit
         self._of_k = native(torch.cat([V, alpha, 2.0 * C], dim=1).contiguous() / self.unit)
         self._of_h = native(torch.cat([-CR @ V, gamma, -CR @ C], dim=1).contiguous())
+        self._log_likelihood = decomposed.contrasts.jacobian + parts.log_likelihood(
+            Z, learned.ratio, learned.scale
+        )
         with torch.no_grad():
             one = float(kernel(problem.X[:1], diag=True)) / self.unit
         self._variance = one if kernel.is_stationary else None
@@ -131,29 +138,88 @@ class Posterior:
         return np.concatenate(means), np.concatenate(variances)
 
     def _predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
-        learned, N, p = self.learned, *self.weight.shape
+        learned = self.learned
+        white, mean, trend, h = self._projected(X, H)
+        known = array(white**2 @ self._weight)
+        free = self._own(X) - (h * trend).sum(axis=1, keepdims=True) - known
+        free += learned.ratio * (h**2).sum(axis=1, keepdims=True)
+        # Rounding cannot take away the nugget, which every new run has afresh.
+        return mean, learned.scale * (np.maximum(free, 0.0) + self.nugget)
+
+    def joint(self, X: FloatArray, H: FloatArray, nugget: bool) -> FloatArray:
+        """Covariances (p, m, m) between points, with the nugget on the diagonal or without."""
+        white, _, trend, h = self._projected(X, H)
+        white, learned = array(white), self.learned
+        x = tensor(X, str(self.problem.X.device))
+        common = array(kernel_matrix(self.kernel, x)) / self.unit
+        cross, square = 0.5 * h @ trend.T, h @ h.T
+        common = common - cross - cross.T
+        found = np.empty((self.weight.shape[1], *common.shape))
+        for j, (ratio, scale) in enumerate(zip(learned.ratio, learned.scale, strict=True)):
+            own = common + ratio * square - (white * self.weight[:, j]) @ white.T
+            # Rounding alone makes a variance negative.
+            own[np.diag_indices_from(own)] = np.maximum(np.diagonal(own), 0.0)
+            own[np.diag_indices_from(own)] += self.nugget[j] * nugget
+            found[j] = scale * own
+        return found
+
+    def prior(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Trend (m, p) and covariances (p, m, m) of the process before any run."""
+        x = tensor(X, str(self.problem.X.device))
+        common = array(kernel_matrix(self.kernel, x)) / self.unit
+        return H @ self.coefficients(), self.learned.scale[:, None, None] * common
+
+    def pulled(
+        self, X: FloatArray, H: FloatArray, by_mean: FloatArray, by_variance: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Carry gradients by mean and variance (m, p) back to X (m, d) and H (m, t)."""
+        white, _, trend, h = self._projected(X, H)
+        slope = by_variance * self.learned.scale
+        total = slope.sum(axis=1, keepdims=True)
+        of_white = -2.0 * array(white) * (slope @ self.weight.T)
+        upstream = np.hstack([of_white, by_mean, -total * h])
+        h_bar = upstream @ array(self._of_h).T - total * trend
+        h_bar += 2.0 * h * (slope @ self.learned.ratio)[:, None]
+        k_bar = tensor(upstream @ array(self._of_k).T, str(self.problem.X.device))
+        x_bar = input_gradient(self.kernel, X, self.problem.X, k_bar)
+        if self._variance is None:
+            x_bar = x_bar + own_gradient(self.kernel, X, total[:, 0] / self.unit, k_bar.device)
+        return x_bar, h_bar @ self.transform.T
+
+    @property
+    def nugget(self) -> FloatArray:
+        """What a new run has of its own (p,), in units of the scales."""
+        learned = self.learned
+        return (
+            learned.ratio
+            if self.problem.noise is None
+            else np.full_like(learned.ratio, learned.delta)
+        )
+
+    def _projected(self, X: FloatArray, H: FloatArray) -> tuple[Any, ...]:
+        """``V' t`` (m, N), still on the device; mean (m, p); ``2 C' k - C' R C h`` and h (m, q)."""
+        N, p = self.weight.shape
         device = str(self.problem.X.device)
         # Eager: samplers ask for a few points at a time, where a lazy kernel costs as much again.
         with torch.no_grad(), gpytorch.settings.lazily_evaluate_kernels(False):
             x, h = tensor(X, device), H @ self.transform
             both = native(self._covariance(x)) @ self._of_k
             both += native(tensor(h, device)) @ self._of_h
-            known = array(both[:, :N] ** 2 @ self._weight)
-            own: Any = self._variance
-            if own is None:
-                own = array(self.kernel(x, diag=True))[:, None] / self.unit
-        mean, trend = array(both[:, N : N + p]), array(both[:, N + p :])
-        free = own - (h * trend).sum(axis=1, keepdims=True) - known
-        free += learned.ratio * (h**2).sum(axis=1, keepdims=True)
-        nugget = learned.ratio if self.problem.noise is None else learned.delta
-        # Rounding cannot take away the nugget, which every new run has afresh.
-        return mean, learned.scale * (np.maximum(free, 0.0) + nugget)
+        return both[:, :N], array(both[:, N : N + p]), array(both[:, N + p :]), h
+
+    def _own(self, X: FloatArray) -> Any:
+        """Kernel of points with themselves, (m, 1) or one number."""
+        if self._variance is not None:
+            return self._variance
+        x = tensor(X, str(self.problem.X.device))
+        with torch.no_grad():
+            return array(self.kernel(x, diag=True))[:, None] / self.unit
 
     def _covariance(self, x: Tensor) -> Tensor:
         """Kernel (m, n) between scaled inputs (m, d) and the runs."""
         if self._closed is not None:
             return self._closed.matrix(x, self.problem.X)
-        return self.kernel(x, self.problem.X).to_dense()
+        return dense(self.kernel, x, self.problem.X)
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (n, p) of every run from all others, trend and all, in closed form.
@@ -165,7 +231,7 @@ class Posterior:
         made enormous.
         """
         learned = self.learned
-        V = native(self.spectrum.vectors)
+        V = self._of_k[:, : len(self.weight)] * self.unit
         P = np.maximum(array(V**2 @ self._weight), 1e-12)
         mean = array(self.problem.Y) - self._alpha / P
         free = 1.0 / P
@@ -178,6 +244,4 @@ class Posterior:
 
         ``-1/2 [(n - q) log 2 pi + log|K| + log|H' K^-1 H| - log|H' H| + y' P y / s^2]``.
         """
-        ratio, scale = self.learned.ratio, self.learned.scale
-        values = self.spectrum.values
-        return self.jacobian + log_likelihood(values, self.Z, np.maximum(ratio, 1e-300), scale)
+        return self._log_likelihood

@@ -6,13 +6,13 @@ from typing import Self
 import numpy as np
 
 from equatorium.checks import FloatArray
-from equatorium.errors import StateError
 from equatorium_gp.correlation import variance_factor
-from equatorium_gp.fit import Problem, learn
-from equatorium_gp.kernels import Kernel
-from equatorium_gp.likelihood import LEAST_NUGGET, profile
+from equatorium_gp.fit import Budget, Problem, learn
+from equatorium_gp.kernels import Kernel, load
+from equatorium_gp.likelihood import LEAST_NUGGET, TINY, profile
 from equatorium_gp.posterior import Decomposed, Hyperparameters, Posterior
-from equatorium_gp.spectral import tensor
+
+START = (LEAST_NUGGET, 1e-2)  # nugget, and declared noise, over signal, where none was learned
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Learned:
     ratio, scale : (k,) arrays
     delta : float
         As in `equatorium_gp.posterior.Hyperparameters`.
+    one_ratio : bool
+        Whether the ratio is the same for all, found with the kernel by Cholesky factors.
     variance_factor : float
     """
 
@@ -33,6 +35,7 @@ class Learned:
     ratio: FloatArray
     scale: FloatArray
     delta: float
+    one_ratio: bool
     variance_factor: float
 
 
@@ -49,28 +52,34 @@ class Shared:
         cls,
         kernel: Kernel,
         problem: Problem,
-        budget: tuple[int, int] | None,
+        budget: Budget | None,
         rng: np.random.Generator,
+        start: tuple[float, float] = START,
     ) -> tuple[Learned, Self]:
-        """Learn from the runs; the kernel's parameters too, unless there is no `budget`.
-
-        The budget is `n_subset` and `full_evaluations` of `equatorium_gp.fit.learn`.
-        """
-        delta = LEAST_NUGGET if problem.noise is not None else 0.0
+        """Learn from the runs; the kernel's parameters too, unless there is no `budget`."""
+        delta, ratio = (0.0 if problem.noise is None else start[0]), None
         varies = np.asarray(problem.Y.std(dim=0).cpu()) > 1e-3  # a constant teaches no kernel
         if budget is not None and varies.any():
-            delta = learn(kernel, problem.of_outputs(varies), *budget, rng)
-        decomposed = Decomposed.of(kernel, problem, delta)
-        found = profile(decomposed.spectrum.values, decomposed.Z, problem.noise)
-        numbers = Hyperparameters(found.ratio, found.scale, delta)
-        posterior = Posterior(kernel, problem, numbers, decomposed)
+            taught = problem.of_outputs(varies)
+            delta, ratio = learn(kernel, taught, budget, rng, start)
+        decomposed = Decomposed.of(kernel, problem, delta, ratio)
+        if ratio is None:
+            found = profile(decomposed.parts.values, decomposed.Z, problem.noise)
+            ratios, scale = found.ratio, found.scale
+        else:
+            ratios = np.full(len(varies), ratio)
+            squares = (decomposed.Z**2).sum(axis=0) / decomposed.parts.free
+            scale = squares if problem.noise is None else problem.noise / ratio
+            scale = np.maximum(scale, TINY)
+        posterior = Posterior(kernel, problem, Hyperparameters(ratios, scale, delta), decomposed)
         mean, variance = posterior.leave_one_out()
         plain = cls(problem, posterior, 1.0)
         factor = variance_factor(plain.scores - mean, variance, plain.declared)
         raw = [p.detach().cpu().numpy().ravel() for p in kernel.parameters()]
         parameters = np.concatenate([np.zeros(0), *raw]).astype(np.float64)
+        one = ratio is not None
         return (
-            Learned(parameters, found.ratio, found.scale, delta, factor),
+            Learned(parameters, ratios, scale, delta, one, factor),
             cls(problem, posterior, factor),
         )
 
@@ -83,19 +92,11 @@ class Shared:
         StateError
             If the kernel has another number of parameters.
         """
-        expected = sum(parameter.numel() for parameter in kernel.parameters())
-        if expected != numbers.kernel.size:
-            raise StateError(
-                f"the kernel has {expected} parameters, but the state of TrendGP holds "
-                f"{numbers.kernel.size}."
-            )
-        start = 0
+        load(kernel, numbers.kernel)
         for parameter in kernel.parameters():
-            part = numbers.kernel[start : start + parameter.numel()]
-            parameter.data.copy_(tensor(part, str(problem.X.device)).reshape(parameter.shape))
             parameter.requires_grad_(False)
-            start += parameter.numel()
-        decomposed = Decomposed.of(kernel, problem, numbers.delta)
+        ratio = float(numbers.ratio[0]) if numbers.one_ratio else None
+        decomposed = Decomposed.of(kernel, problem, numbers.delta, ratio)
         known = Hyperparameters(numbers.ratio, numbers.scale, numbers.delta)
         posterior = Posterior(kernel, problem, known, decomposed)
         return cls(problem, posterior, numbers.variance_factor)
@@ -115,6 +116,20 @@ class Shared:
         """Mean and variance (m, k) at scaled inputs X (m, d) with trend terms H (m, t)."""
         mean, variance = self.posterior.predict(X, H)
         return mean, variance * self.variance_factor
+
+    def joint(self, X: FloatArray, H: FloatArray, nugget: bool) -> FloatArray:
+        """Covariances (k, m, m) of the components between points, with the nugget or without."""
+        return self.posterior.joint(X, H, nugget) * self.variance_factor
+
+    def prior(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Trend (m, k) and covariances (k, m, m) of the process before any run."""
+        return self.posterior.prior(X, H)
+
+    def pulled(
+        self, X: FloatArray, H: FloatArray, by_mean: FloatArray, by_variance: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Carry gradients by mean and variance (m, k) back to X (m, d) and H (m, t)."""
+        return self.posterior.pulled(X, H, by_mean, by_variance * self.variance_factor)
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (n, k) of every run from all others, without its declared noise."""

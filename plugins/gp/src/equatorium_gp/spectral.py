@@ -71,6 +71,22 @@ class Spectrum:
         """``V' Y`` (N, p)."""
         return array(self.vectors.T @ Y)
 
+    def weights(self, ratio: FloatArray) -> FloatArray:
+        """``(Lambda + lam_j)^-1`` (N, p) for the ratios (p,)."""
+        return np.asarray(1.0 / np.maximum(self.values[:, None] + ratio, 1e-300))
+
+    def log_likelihood(self, Z: FloatArray, ratio: FloatArray, scale: FloatArray) -> FloatArray:
+        """``log L_j`` (p,) of contrasts Z (N, p)."""
+        return log_likelihood(self.values, Z, np.maximum(ratio, 1e-300), scale)
+
+
+def log_likelihood(
+    values: FloatArray, Z: FloatArray, ratio: FloatArray, scale: FloatArray
+) -> FloatArray:
+    """``log L_j`` (p,) of the contrasts Z (N, p) whose correlation has the eigenvalues (N,)."""
+    variance = scale * (values[:, None] + ratio)
+    return np.asarray(-0.5 * (np.log(2 * np.pi * variance) + Z**2 / variance).sum(axis=0))
+
 
 @dataclass(frozen=True)
 class Contrasts:

@@ -22,18 +22,18 @@ def check_state(model: Any) -> None:
     if not isinstance(group, np.ndarray) or group.ndim != 1 or group.dtype.kind != "i":
         raise StateError("the state of TrendGP needs an array of whole numbers 'group_'.")
     k, g = len(group), int(group.max(initial=-1)) + 1
-    if not 1 <= k <= p or group[0] != 0 or not set(np.diff(group).tolist()) <= {0, 1}:
-        raise StateError("'group_' of the state of TrendGP must number groups 0, 1, ... in order.")
+    if not 1 <= k <= p or set(group.tolist()) != set(range(g)):
+        raise StateError("'group_' of the state of TrendGP must number groups 0, 1, ...")
     shapes: dict[str, tuple[int | None, ...]] = {
         "X_": (n, d), "Y_": (n, p), "low_": (d,), "width_": (d,), "center_": (p,),
         "mixing_": (k, p), "unmixing_": (p, k), "active_": (None,), "run_noise_": (g, n),
         "output_noise_": (None,), "ratio_": (k,), "scale_": (k,), "delta_": (g,),
         "variance_factor_": (g,), "kernel_parameters_": (g, None), "error_correlation_": (k, k),
-        "coefficients_": (None, p),
+        "coefficients_": (None, p), "noise_": (None, p), "one_ratio_": (g,),
     }  # fmt: skip
     for name, shape in shapes.items():
         value = getattr(model, name, None)
-        kind = "i" if name == "active_" else "f"
+        kind = "i" if name in ("active_", "one_ratio_") else "f"
         if (
             not isinstance(value, np.ndarray)
             or value.dtype.kind != kind
@@ -47,11 +47,13 @@ def check_state(model: Any) -> None:
     for name in ("width_", "run_noise_", "scale_"):
         if (getattr(model, name) <= 0).any():
             raise StateError(f"{name!r} of the state of TrendGP must be positive.")
-    for name in ("delta_", "ratio_", "output_noise_"):
+    for name in ("delta_", "ratio_", "output_noise_", "noise_"):
         if (getattr(model, name) < 0).any():
             raise StateError(f"{name!r} of the state of TrendGP must not be negative.")
     if model.output_noise_.size not in (0, k):
         raise StateError(f"'output_noise_' of the state of TrendGP must hold {k} values, or none.")
+    if len(model.noise_) not in (0, n):
+        raise StateError(f"'noise_' of the state of TrendGP must have {n} rows, or none.")
     if np.linalg.eigvalsh(model.error_correlation_)[0] <= 0.0:
         raise StateError("'error_correlation_' of the state of TrendGP is no correlation.")
     if (model.variance_factor_ < 1.0).any():
@@ -59,12 +61,44 @@ def check_state(model: Any) -> None:
     if k < p and not model.output_correlation:
         raise StateError("'mixing_' of the state of TrendGP must have a row for every output.")
     inside = (model.active_ >= 0) & (model.active_ < d)
-    texts = (getattr(model, "kernel_", None), getattr(model, "trend_", None))
+    texts = [getattr(model, name, None) for name in ("kernel_", "trend_", "sharing_")]
     if not inside.all() or not all(isinstance(text, str) for text in texts):
-        raise StateError("'active_', 'kernel_' or 'trend_' of the state of TrendGP is damaged.")
+        raise StateError(
+            "'active_', 'kernel_', 'trend_' or 'sharing_' of the state of TrendGP is damaged."
+        )
 
 
-def without_components(state: Mapping[str, Any]) -> dict[str, Any]:
+def migrated(state: Mapping[str, Any], version: int) -> dict[str, Any]:
+    """Translate a state of an earlier version, whose declared noise is known as a product only.
+
+    Raises
+    ------
+    StateError
+        If it is damaged.
+    """
+    try:
+        return _with_noise(_without_components(state) if version == 1 else dict(state))
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise StateError(f"the state of TrendGP, version {version}, is damaged.") from error
+
+
+def _with_noise(new: dict[str, Any]) -> dict[str, Any]:
+    """Translate a state of version 2, which had neither sharing nor the runs' declared noise."""
+    groups, (n, p) = len(new["delta_"]), new["Y_"].shape
+    noise = np.zeros((0, p))
+    if new["output_noise_"].size:
+        levels = new["run_noise_"][new["group_"]].T * new["output_noise_"]
+        noise = np.maximum(levels @ new["mixing_"] ** 2, 0.0).reshape(n, p)
+    sharing = "all" if (new["group_"] == 0).all() else "components"
+    return {
+        **new,
+        "sharing_": sharing,
+        "one_ratio_": np.zeros(groups, dtype=np.int64),
+        "noise_": noise,
+    }
+
+
+def _without_components(state: Mapping[str, Any]) -> dict[str, Any]:
     """Translate a state of version 1, where every output was its own component."""
     new = dict(state)
     spread, correlation = new.pop("spread_"), new.pop("output_correlation_")

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from equatorium.checks import FloatArray
-from equatorium_gp.kernels import Coordinate, Kernel, coordinates
+from equatorium_gp.kernels import Coordinate, Kernel, coordinates, dense
 from equatorium_gp.spectral import Tensor, array
 
 Family = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -131,6 +131,47 @@ class Stationary:
                 one = term.module.lengthscale.numel() == 1
                 found[id(term.module), "raw_lengthscale"] = slope.sum() if one else slope
         return [_flat(found.get((id(c.module), c.name)), c) for c in self.coordinates]
+
+    def input_gradient(self, X: Tensor, other: Tensor, upstream: Tensor) -> FloatArray:
+        """Carry a gradient by the kernel (m, n) between X (m, d) and other (n, d) back to X."""
+        total = torch.zeros_like(X)
+        with torch.no_grad():
+            for term in self.terms:
+                u, v = term.lengths(X), term.lengths(other)
+                M = term.family(term.squares(u, v))[1].mul_(upstream).mul_(term.amplitude())
+                slope = (M @ v - M.sum(dim=1)[:, None] * u) / term.module.lengthscale
+                if term.columns is None:
+                    total += slope
+                else:
+                    total[:, term.columns] += slope
+        return array(total)
+
+
+def kernel_matrix(kernel: Kernel, X: Tensor) -> Tensor:
+    """Kernel (n, n) of X (n, d): in closed form where there is one, without a gradient."""
+    closed = Stationary.of(kernel)
+    with torch.no_grad():
+        return dense(kernel, X, X) if closed is None else closed.matrix(X)
+
+
+def input_gradient(kernel: Kernel, X: FloatArray, runs: Tensor, upstream: Tensor) -> FloatArray:
+    """Carry a gradient by the kernel (m, n) between X (m, d) and runs (n, d) back to X."""
+    x, closed = torch.from_numpy(np.ascontiguousarray(X)).to(runs.device), Stationary.of(kernel)
+    if closed is not None:
+        return closed.input_gradient(x, runs, upstream)
+    x.requires_grad_()
+    with torch.enable_grad():
+        (found,) = torch.autograd.grad(dense(kernel, x, runs), x, upstream)
+    return array(found)
+
+
+def own_gradient(kernel: Kernel, X: FloatArray, upstream: FloatArray, device: Any) -> FloatArray:
+    """Carry a gradient (m,) by the kernel of points with themselves back to X (m, d)."""
+    x = torch.from_numpy(np.ascontiguousarray(X)).to(device).requires_grad_()
+    with torch.enable_grad():
+        own = kernel(x, diag=True)
+        (found,) = torch.autograd.grad(own, x, torch.from_numpy(upstream).to(device))
+    return array(found)
 
 
 def _flat(slope: Any, coordinate: Coordinate) -> FloatArray:

@@ -62,6 +62,20 @@ class Basis:
         legendre = np.stack([np.ones_like(x), x, 1.5 * x**2 - 0.5, 2.5 * x**3 - 1.5 * x])
         return np.asarray(legendre[self._degree, self._column].prod(axis=1).T)
 
+    def pulled(self, X: FloatArray, upstream: FloatArray) -> FloatArray:
+        """Carry a gradient by the values (m, t) back to X (m, d)."""
+        x = 2.0 * X.T - 1.0
+        one = np.ones_like(x)
+        values = np.stack([one, x, 1.5 * x**2 - 0.5, 2.5 * x**3 - 1.5 * x])
+        slopes = 2.0 * np.stack([0.0 * x, one, 3.0 * x, 7.5 * x**2 - 1.5])
+        parts = values[self._degree, self._column]  # (t, 3, m)
+        found = np.zeros_like(x)
+        for slot in range(3):
+            others = np.delete(parts, slot, axis=1).prod(axis=1)
+            slope = slopes[self._degree[:, slot], self._column[:, slot]] * others
+            np.add.at(found, self._column[:, slot], slope * upstream.T)
+        return found.T
+
 
 def active_inputs(X: FloatArray, Y: FloatArray, active: Any) -> list[int]:
     """Choose the inputs that an emulator responds to, one set for all outputs.

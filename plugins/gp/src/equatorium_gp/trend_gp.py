@@ -1,33 +1,35 @@
 """The emulator ``trend-gp``: polynomial trend + Gaussian process + nugget, many outputs at once."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import gpytorch
 import numpy as np
-import numpy.typing as npt
-import torch
 
-from equatorium import Diagonal, Emulator, Gaussian, LowRank
-from equatorium.checks import FloatArray
-from equatorium.errors import InputError, NotSavableError, StateError
-from equatorium_gp import kernels
+from equatorium import Diagonal, Emulator, Gaussian
+from equatorium.checks import FloatArray, Rng, generator
+from equatorium.errors import InputError
+from equatorium_gp import domain, kernels
 from equatorium_gp.components import Components
-from equatorium_gp.correlation import shrunk_correlation
-from equatorium_gp.fit import Problem, to_device
-from equatorium_gp.noise import factorise
-from equatorium_gp.shared import Learned, Shared
-from equatorium_gp.spectral import tensor
-from equatorium_gp.state import check_state, without_components
+from equatorium_gp.fit import Budget, to_device
+from equatorium_gp.groups import Groups
+from equatorium_gp.options import (
+    MOST_APART,
+    SHARING,
+    check_choice,
+    chosen_kernel,
+    chosen_trend,
+    least_gain,
+    usable_device,
+)
+from equatorium_gp.outputs import Mixing
+from equatorium_gp.process import Process
+from equatorium_gp.state import check_state, migrated
 from equatorium_gp.trend import Basis, active_inputs, terms
 
-RICH = "scale(matern52) + scale(rbf)"  # two scales of variation: needs runs to tell them apart
-PLAIN = "matern52"
-# Variance of what the components of outputs leave out (a constant output, one that repeats
-# another), relative to the output's: far below the least nugget, far above rounding.
-LEAST = 1e-13
+FIRST = 60  # evaluations of the likelihood of the subset
 
 
 class TrendGP(Emulator):
@@ -41,13 +43,12 @@ class TrendGP(Emulator):
     uncertainty the prediction carries), a Gaussian process u, and a nugget nu for what the inputs
     do not explain.
 
-    Where there are three runs per output, outputs are emulated through the components that
-    diagonalise their covariance and their noise (`equatorium_gp.components`): the few that vary
-    most share one kernel, the others, rougher functions, a second. Each component has its own
-    trend, signal variance and nugget, at the cost of one (`equatorium_gp.spectral`). With fewer
-    runs, or without `output_correlation`, the outputs themselves take the components' place and
-    share one kernel. Its parameters maximise the exact restricted likelihood, by L-BFGS, under
-    weak log-normal priors.
+    Outputs may share kernels (`sharing`). By default, where there are three runs per output, they
+    are emulated through the components that diagonalise their covariance and their noise
+    (`equatorium_gp.components`): the few that vary most share one kernel, the others, rougher
+    functions, a second. Each component has its own trend, signal variance and nugget, at the cost
+    of one (`equatorium_gp.spectral`). The kernels' parameters maximise the exact restricted
+    likelihood, by L-BFGS, under weak log-normal priors.
 
     Parameters
     ----------
@@ -64,9 +65,15 @@ class TrendGP(Emulator):
     active : "all", "auto", int or list of int
         Inputs that trend and process see (a factor of the kernel with its own ``[columns]``
         sees those); what the others do goes to the nugget. See `equatorium_gp.trend.active_inputs`.
+    sharing : str
+        ``"components"``: as above; ``"all"``: outputs themselves, all with one kernel; ``"each"``:
+        outputs themselves, each with a kernel of its own, started from the one that all would
+        share; "auto": ``"components"`` (or ``"all"``, where runs are few or without
+        `output_correlation`) unless, with at most 12 outputs, ``"each"`` is clearly better by its
+        joint leave-one-out log score (`equatorium_gp.options.least_gain`), on `n_subset` runs.
+        `sharing_` is what was taken.
     output_correlation : bool
-        Predict the covariance between outputs; else each output is emulated on its own, with one
-        kernel for all, and the covariance is diagonal.
+        Predict the covariance between outputs; else it is diagonal.
     optimise : bool
         Whether to learn the kernel's parameters; scale and nugget are always learned.
     n_subset : int
@@ -74,8 +81,12 @@ class TrendGP(Emulator):
         near their optimum,
     full_evaluations : int
         and so many evaluations of the full likelihood finish.
+    domain : str
+        What to do with points outside the box of the runs: ``"ignore"``, ``"warn"``, ``"raise"``
+        or ``"inflate"`` (the standard deviation doubles within a tenth of the box's width).
     device : str
-        Where the matrices live, ``"cpu"`` or ``"cuda"``; arrays go in and come out on the CPU.
+        Where the matrices live: ``"cpu"``, ``"cuda"``, or "auto", which is CUDA where there is one.
+        Arrays go in and come out on the CPU.
     random_state : int or None
         For the subset.
 
@@ -116,7 +127,8 @@ class TrendGP(Emulator):
     (True, True)
     """
 
-    state_version = 2  # 1 had no components
+    # Version 1 had no components, 2 no sharing, no update.
+    state_version = 3
 
     def __init__(
         self,
@@ -124,82 +136,135 @@ class TrendGP(Emulator):
         kernel: Any = "auto",
         trend: str = "auto",
         active: Any = "all",
+        sharing: str = "auto",
         output_correlation: bool = True,
         optimise: bool = True,
         n_subset: int = 400,
         full_evaluations: int = 8,
+        domain: str = "ignore",
         device: str = "cpu",
         random_state: int | None = None,
     ) -> None:
         self.kernel = kernel
         self.trend = trend
         self.active = active
+        self.sharing = sharing
         self.output_correlation = output_correlation
         self.optimise = optimise
         self.n_subset = n_subset
         self.full_evaluations = full_evaluations
+        self.domain = domain
         self.device = device
         self.random_state = random_state
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
-        n = len(X)
-        if n < 2:
-            raise InputError(
-                f"TrendGP needs at least 2 runs to tell signal from nugget: n_samples={n}."
-            )
-        _check_device(self.device)
-        self.low_, width = X.min(axis=0), np.ptp(X, axis=0)
+        if (n := len(X)) < 2:
+            raise InputError(f"TrendGP needs 2 runs to tell signal from nugget: n_samples={n}.")
+        usable_device(self.device)
+        check_choice("sharing", self.sharing, SHARING)
+        check_choice("domain", self.domain, domain.POLICIES)
+        self.noise_ = np.zeros((0, Y.shape[1])) if noise is None or not noise.any() else noise
+        self.X_, self.Y_ = X, Y
+        if self.sharing == "auto" and 1 < Y.shape[1] <= MOST_APART and self.optimise:
+            self._fit_as_is_best(min(n, self.n_subset))
+        else:
+            self._fit_as("components" if self.sharing == "auto" else self.sharing)
+
+    def _fit_as_is_best(self, few: int) -> None:
+        """Compare kernels shared and apart on some runs; fit what scores better."""
+        rows = np.sort(np.random.default_rng(self.random_state).permutation(len(self.X_))[:few])
+        noise = self.noise_[rows] if len(self.noise_) else None
+        best, most = self, -np.inf
+        for sharing in ("components", "each"):
+            twin = copy.copy(self)
+            twin.X_, twin.Y_ = self.X_[rows], self.Y_[rows]
+            twin.noise_ = self.noise_ if noise is None else noise
+            twin._fit_as(sharing)
+            twin._finish()
+            left_out = twin.loo()
+            if noise is not None:
+                left_out = Gaussian(left_out.mean, left_out.covariance + Diagonal(noise))
+            score = float(left_out.log_prob(twin.Y_).mean()) / self.n_outputs_
+            if score > most + least_gain(few, len(twin.active_)):
+                best, most = twin, score
+        if few == len(self.X_):
+            self.__dict__.update(best.__dict__)
+        else:
+            self._fit_as(best.sharing_)
+
+    def _fit_as(self, sharing: str) -> None:
+        """Learn everything, with outputs that share kernels in one way."""
+        self.low_, width = self.X_.min(axis=0), np.ptp(self.X_, axis=0)
         self.width_ = np.where(width > 0, width, 1.0)
-        noise = None if noise is None or not noise.any() else noise
-        found = Components.of(Y, noise, self.output_correlation)
-        self.X_, self.Y_, self.center_ = X, Y, found.center
+        self._structure(sharing)
+        self._learn(self._started(), FIRST if sharing != "each" else FIRST // 2)
+
+    def _structure(self, sharing: str) -> None:
+        """Choose components, active inputs, trend and kernel for the runs."""
+        X, Y, n = self.X_, self.Y_, len(self.X_)
+        self.sharing_ = sharing
+        rotate = self.output_correlation and sharing == "components"
+        found = Components.of(Y, self.noise_ if len(self.noise_) else None, rotate)
+        self.center_ = found.center
         self.mixing_, self.unmixing_, self.group_ = found.mixing, found.unmixing, found.group
+        if sharing == "each":
+            self.group_ = np.arange(Y.shape[1])
         scaled, spread = (X - self.low_) / self.width_, np.maximum(Y.std(axis=0), 1e-300)
         active = active_inputs(scaled, (Y - self.center_) / spread, self.active)
         self.active_ = np.array(active)
-        self.trend_ = self._choose_trend(n, len(active))
-        self.kernel_ = self._choose_kernel(n, len(active), int((self.group_ == 0).sum()))
-        self._declare(None if noise is None else found.noise(noise))
-        self._learn()
+        self.trend_ = chosen_trend(self.trend, n, len(active))
+        taught = n * int((self.group_ == 0).sum())
+        self.kernel_ = chosen_kernel(self.kernel, taught, len(active))
 
-    def _declare(self, noise: FloatArray | None) -> None:
-        """Take the declared noise of the components, group by group, as a product."""
-        groups, n = self._groups, len(self.X_)
-        self.run_noise_, self.noise_misfit_ = np.ones((len(groups), n)), 0.0
-        self.output_noise_ = np.zeros(0 if noise is None else len(self.group_))
-        if noise is None:
-            return
-        squares = 0.0
-        for g, columns in enumerate(groups):
-            self.run_noise_[g], self.output_noise_[columns], misfit = factorise(noise[:, columns])
-            squares += len(columns) * misfit**2
-        self.noise_misfit_ = float(np.sqrt(squares / len(self.group_)))
+    def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:
+        """Learn from further runs too: a fit whose kernels start from where they are.
 
-    def _learn(self) -> None:
+        Parameters
+        ----------
+        X : array_like, shape (m, d)
+        y : array_like, shape (m,) or (m, p)
+        noise : array_like, shape (m,) or (m, p), optional
+            To be given if it was given to `fit`.
+
+        Raises
+        ------
+        InputError
+            If shapes do not fit those of `fit`, or noise is declared to one of both only.
+        """
+        X, Y, noise = self._validate_update(X, y, noise)
+        given = noise is not None and noise.any()
+        if (given and not len(self.noise_)) or (noise is None and len(self.noise_)):
+            raise InputError("noise must be declared to fit and to update, or to none of both.")
+        twin, before = copy.copy(self), self.kernel_parameters_  # what fails leaves us as we are
+        twin.X_, twin.Y_ = np.concatenate([self.X_, X]), np.concatenate([self.Y_, Y])
+        twin.noise_ = np.concatenate([self.noise_, noise]) if len(self.noise_) else self.noise_
+        twin._structure(self.sharing_)
+        started = [twin._build_kernel() for _ in twin._groups.columns]
+        if len(before) == len(started) and twin.kernel_ == self.kernel_:
+            for kernel, parameters in zip(started, before, strict=True):
+                kernels.load(kernel, parameters)
+        twin._learn(started, FIRST // 4)
+        self.__dict__.update(twin._finish().__dict__)
+        return self
+
+    def _started(self) -> list[Any]:
+        """Kernels to start from: of outputs with their own, what all would share."""
+        kernel, groups = self._build_kernel(), self._groups
+        if self.sharing_ == "each" and self.n_outputs_ > 1 and self.optimise:
+            rng = np.random.default_rng(self.random_state)
+            groups.warm(kernel, Budget(self.n_subset, FIRST, 0), rng)
+        return [copy.deepcopy(kernel) for _ in groups.columns]
+
+    def _learn(self, started: list[Any], first: int) -> None:
         """Learn kernel, scale and nugget of each group, and what follows from them."""
         rng = np.random.default_rng(self.random_state)
-        budget = (self.n_subset, self.full_evaluations) if self.optimise else None
-        learned = [
-            Shared.learned(self._build_kernel(), self._problem(g), budget, rng)
-            for g in range(len(self._groups))
-        ]
-        k = len(self.group_)
-        self.ratio_, self.scale_, coefficients = np.zeros(k), np.zeros(k), [np.zeros(0)] * k
-        log_likelihood, errors = 0.0, np.zeros((len(self.X_), k))
-        for (numbers, shared), columns in zip(learned, self._groups, strict=True):
-            self.ratio_[columns], self.scale_[columns] = numbers.ratio, numbers.scale
-            log_likelihood += float(shared.posterior.log_likelihood().sum())
-            errors[:, columns] = shared.standardised_errors()
-            for j, column in enumerate(columns):
-                coefficients[column] = shared.posterior.coefficients()[:, j]
-        self.kernel_parameters_ = np.array([numbers.kernel for numbers, _ in learned])
-        self.delta_ = np.array([numbers.delta for numbers, _ in learned])
-        self.variance_factor_ = np.array([numbers.variance_factor for numbers, _ in learned])
-        self.error_correlation_ = shrunk_correlation(errors)
-        contrasts = len(self.X_) - learned[0][1].posterior.transform.shape[1]
+        budget = Budget(self.n_subset, first, self.full_evaluations) if self.optimise else None
+        found, coefficients, rank = self._groups.learned(started, budget, rng)
+        for name, value in found.items():
+            setattr(self, f"{name}_", value)
         sizes = np.linalg.svd(self.mixing_, compute_uv=False)
-        self.log_likelihood_ = log_likelihood - contrasts * float(np.log(sizes).sum())
-        self.coefficients_ = np.transpose(coefficients) @ self.mixing_
+        self.log_likelihood_ -= (len(self.X_) - rank) * float(np.log(sizes).sum())
+        self.coefficients_ = coefficients @ self.mixing_
         self.coefficients_[0] += self.center_
 
     @property
@@ -220,11 +285,7 @@ class TrendGP(Emulator):
         return np.asarray((factor * (self.error_correlation_ @ factor)).sum(axis=0))
 
     def _predict_dist(self, X: FloatArray) -> Gaussian:
-        scaled = (X - self.low_) / self.width_
-        H = self._basis(scaled)
-        return self._of_outputs(
-            *_side_by_side(shared.predict(scaled, H) for shared in self._shared)
-        )
+        return self._process.predict(X, self._box.inflation(X, self.domain))
 
     def loo(self) -> Gaussian:
         """Predict every run from all others at the hyperparameters of all, in closed form.
@@ -235,43 +296,68 @@ class TrendGP(Emulator):
             (n, p), as `predict_dist` would give: with the nugget, without the declared noise.
         """
         self._validate_query(self.X_)
-        return self._of_outputs(*_side_by_side(one.leave_one_out() for one in self._shared))
+        return self._process.leave_one_out()
 
-    def _of_outputs(self, mean: FloatArray, variance: FloatArray) -> Gaussian:
-        """Carry mean and variance (m, k) of the components back to the outputs."""
-        own, std = self.center_ + mean @ self.mixing_, np.sqrt(variance)
-        if not self.output_correlation or self.n_outputs_ == 1:
-            return Gaussian(own, Diagonal((std * np.diagonal(self.mixing_)) ** 2))
-        factor = self.mixing_.T * std[:, None, :]
-        if self._correlated:
-            factor = factor @ self._correlation_root
-        return Gaussian(own, LowRank(self._least, factor))
+    def predict_dist_vjp(self, X: Any, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
+        """Gradient (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * covariance)`` by X.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, d)
+        mean_bar : (m, p) array
+        cov_bar : (m, p, p) array
+        """
+        return self._process.pulled(self._validate_query(X), mean_bar, cov_bar)
+
+    def predict_joint(self, X: Any, output: int = 0) -> FloatArray:
+        """Covariance (m, m) of one output between points X (m, d), the nugget on its diagonal."""
+        return self._process.joint(self._validate_query(X), output)
+
+    def sample_functions(
+        self, X: Any, size: int = 1, rng: Rng = None, *, prior: bool = False
+    ) -> FloatArray:
+        """Draw smooth functions, without nugget, at points X (m, d).
+
+        Parameters
+        ----------
+        X : array_like, shape (m, d)
+        size : int
+        rng : int, Generator or None
+        prior : bool
+            Draw the process from its prior, around the fitted trend, in place of the posterior.
+
+        Returns
+        -------
+        (size, m, p) array
+        """
+        draw = self._process.prior_functions if prior else self._process.functions
+        return draw(self._validate_query(X), size, generator(rng))
+
+    def distance(self, X: Any) -> FloatArray:
+        """Distance (m,) of X (m, d) to the nearest run, in widths of the box of the runs."""
+        return self._box.distance(self._validate_query(X))
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state and decompose the kernel matrices anew."""
-        self._shared: Any = None
+        self._process: Any = None
         super().set_state(state)
         if state:
             check_state(self)
-            _check_device(self.device)
-            self._correlation_root = np.linalg.cholesky(self.error_correlation_)
-            self._correlated = bool(np.any(self.error_correlation_ != np.eye(len(self.scale_))))
-            spread2 = np.square(self.mixing_).sum(axis=0)
-            size2 = np.where(self.center_ != 0.0, self.center_**2, 1.0)
-            self._least = LEAST * np.where(spread2 > 0.0, spread2, size2)
-            self._shared = [
-                Shared.rebuilt(self._build_kernel(), self._problem(g), self._learned(g))
-                for g in range(len(self._groups))
-            ]
+            usable_device(self.device)
+            alone = not self.output_correlation or self.n_outputs_ == 1
+            mixing = Mixing(self.center_, self.mixing_, self.error_correlation_, alone)
+            self._box = domain.Box(self.X_, getattr(self, "feature_names_in_", None))
+            groups = self._groups
+            built = [self._build_kernel() for _ in groups.columns]
+            shared, columns = groups.rebuilt(self, built), groups.columns
+            basis = Basis(self.terms_)
+            self._process = Process(self.low_, self.width_, basis, columns, shared, mixing)
         return self
 
     @classmethod
     def migrate(cls, state: Mapping[str, Any], version: int) -> dict[str, Any]:
-        """Translate a state of version 1."""
-        try:
-            return without_components(state)
-        except (KeyError, AttributeError, TypeError, ValueError) as error:
-            raise StateError(f"the state of TrendGP, version {version}, is damaged.") from error
+        """Translate a state of an earlier version."""
+        return migrated(state, version)
 
     def save(self, path: str | Path) -> None:
         """Write to an HDF5 file; a live kernel is written in the grammar of kernels, if it can be.
@@ -284,97 +370,31 @@ class TrendGP(Emulator):
         if isinstance(self.kernel, str):
             super().save(path)
             return
-        d = self.n_features_in_
-        text = kernels.writable(self.kernel, d) if len(self.active_) == d else None
-        if text is None:
-            raise NotSavableError(
-                f"the option 'kernel' is a live {type(self.kernel).__name__} that has no written "
-                f"form. Write it with the names {', '.join(kernels.KERNELS)} to save the emulator."
-            )
+        text = kernels.written(self.kernel, self.n_features_in_, len(self.active_))
         twin = type(self)(**{**self.get_params(deep=False), "kernel": text})
         twin.set_state({**self.get_state(), "kernel_": text}).save(path)
 
-    def _choose_trend(self, n: int, d: int) -> str:
-        trend = self.trend
-        if trend == "auto":
-            trend = "linear" if n >= 3 * (d + 1) else "constant"
-        t = len(terms(trend, range(d)))
-        if t >= n:
-            raise InputError(
-                f"trend={trend!r} in {d} active inputs has {t} terms, but there are only {n} runs. "
-                "Use a lower trend, fewer active inputs (active=k), or more runs."
-            )
-        return str(trend)
-
-    def _choose_kernel(self, n: int, d: int, p: int) -> str:
+    def _build_kernel(self, g: int | None = None) -> Any:
+        """Build the kernel; with the learned parameters of group g, if one is named."""
         if isinstance(self.kernel, gpytorch.kernels.Kernel):
-            return ""
-        if not isinstance(self.kernel, str):
-            raise InputError(
-                f"kernel={self.kernel!r} must be text such as 'matern52', or a GPyTorch kernel."
-            )
-        if self.kernel == "auto":
-            return RICH if tells_two_scales(n * p, d) else PLAIN
-        return self.kernel
-
-    def _build_kernel(self) -> Any:
-        d = self.n_features_in_
-        if isinstance(self.kernel, gpytorch.kernels.Kernel):
-            return to_device(copy.deepcopy(self.kernel), self.device)
-        active = [int(j) for j in self.active_]
-        return to_device(
-            kernels.build(self.kernel_, d, None if len(active) == d else active), self.device
-        )
+            kernel = copy.deepcopy(self.kernel)
+        else:
+            active = [int(j) for j in self.active_]
+            d = self.n_features_in_
+            kernel = kernels.build(self.kernel_, d, None if len(active) == d else active)
+        if g is not None:
+            kernels.load(kernel, self.kernel_parameters_[g])
+        return to_device(kernel, usable_device(self.device))
 
     @property
-    def _groups(self) -> list[npt.NDArray[np.intp]]:
-        """Columns of the components that share a kernel."""
-        return [np.flatnonzero(self.group_ == g) for g in range(int(self.group_.max()) + 1)]
-
-    def _learned(self, g: int) -> Learned:
-        columns = self._groups[g]
-        return Learned(
-            self.kernel_parameters_[g],
-            self.ratio_[columns],
-            self.scale_[columns],
-            float(self.delta_[g]),
-            float(self.variance_factor_[g]),
-        )
-
-    def _basis(self, scaled: FloatArray) -> FloatArray:
-        return Basis(self.terms_)(scaled)
-
-    def _problem(self, g: int) -> Problem:
-        columns, scaled = self._groups[g], (self.X_ - self.low_) / self.width_
-        scores = (self.Y_ - self.center_) @ self.unmixing_[:, columns]
-        return Problem(
-            tensor(scaled, self.device),
-            tensor(scores, self.device),
-            self._basis(scaled),
-            self.run_noise_[g],
-            self.output_noise_[columns] if self.output_noise_.size else None,
-        )
-
-
-def tells_two_scales(values: int, d: int) -> bool:
-    """Whether so many values of outputs can teach the parameters of `RICH` over d inputs."""
-    return values >= 20 * (2 * d + 2)
-
-
-def _side_by_side(parts: Iterable[tuple[FloatArray, FloatArray]]) -> list[FloatArray]:
-    """Join mean and variance (m, k) of the groups."""
-    return [np.concatenate(both, axis=1) for both in zip(*parts, strict=True)]
-
-
-def _check_device(device: str) -> None:
-    """Refuse a device that is not there, before anything is computed."""
-    try:
-        kind = torch.device(device).type
-    except (RuntimeError, TypeError) as error:
-        raise InputError(
-            f"device={device!r} is no device of torch; use 'cpu' or 'cuda'."
-        ) from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            f"device={device!r}, but torch finds no CUDA device here; use device='cpu'."
+    def _groups(self) -> Groups:
+        """The components at the runs, and which of them share a kernel."""
+        scaled = (self.X_ - self.low_) / self.width_
+        return Groups(
+            scaled,
+            (self.Y_ - self.center_) @ self.unmixing_,
+            Basis(self.terms_)(scaled),
+            self.noise_ @ self.unmixing_**2 if len(self.noise_) else None,
+            [np.flatnonzero(self.group_ == g) for g in range(int(self.group_.max()) + 1)],
+            usable_device(self.device),
         )

@@ -1,0 +1,137 @@
+"""Groups of components that share a kernel: each is learned, or built again, on its own."""
+
+import copy
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equatorium.checks import FloatArray
+from equatorium.errors import EquatoriumError
+from equatorium_gp.correlation import shrunk_correlation
+from equatorium_gp.fit import Budget, Problem, learn
+from equatorium_gp.noise import factorise
+from equatorium_gp.shared import Learned, Shared
+from equatorium_gp.spectral import tensor
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The components at the runs, and which of them share a kernel.
+
+    Attributes
+    ----------
+    X : (n, d) array
+        Scaled to the box.
+    scores : (n, k) array
+    H : (n, t) array
+        The trend's terms.
+    noise : (n, k) array or None
+        Declared variances.
+    columns : list of arrays
+        One a group.
+    device : str
+    """
+
+    X: FloatArray
+    scores: FloatArray
+    H: FloatArray
+    noise: FloatArray | None
+    columns: Sequence[npt.NDArray[np.intp]]
+    device: str
+
+    def problem(self, columns: Any, a: FloatArray, b: FloatArray | None) -> Problem:
+        """Give some components as the likelihood sees them, with noise levels b of runs a."""
+        scores = tensor(self.scores[:, columns], self.device)
+        return Problem(tensor(self.X, self.device), scores, self.H, a, b)
+
+    def declared(self, columns: Any) -> tuple[FloatArray, FloatArray | None, float]:
+        """Give declared noise as a product, run by component, and its misfit."""
+        ones = np.ones(len(self.X))
+        if self.noise is None:
+            return ones, None, 0.0
+        noise = self.noise[:, columns]
+        return factorise(noise) if noise.any() else (ones, np.zeros(len(columns)), 0.0)
+
+    def warm(self, kernel: Any, budget: Budget, rng: np.random.Generator) -> None:
+        """Bring a kernel near the optimum that all components would share."""
+        every = np.concatenate(list(self.columns))
+        a, b, _ = self.declared(every)
+        learn(kernel, self.problem(every, a, b), budget, rng)
+
+    def learned(
+        self, kernels: Sequence[Any], budget: Budget | None, rng: np.random.Generator
+    ) -> tuple[dict[str, Any], FloatArray, int]:
+        """Learn all groups from their kernels' present parameters, or these too with a budget.
+
+        Returns
+        -------
+        found : dict
+            The learned attributes of `TrendGP`, without their underscores.
+        coefficients : (t, k) array
+            Of the trend.
+        rank : int
+            Number of independent terms of the trend.
+        """
+        n, k = self.scores.shape
+        found: dict[str, Any] = {name: np.zeros(k) for name in ("ratio", "scale")}
+        found["output_noise"] = np.zeros(0 if self.noise is None else k)
+        errors, coefficients = np.zeros((n, k)), np.zeros((self.H.shape[1], k))
+        run_noise, all_numbers, squares, log_likelihood = [], [], 0.0, 0.0
+        for kernel, columns in zip(kernels, self.columns, strict=True):
+            a, b, misfit = self.declared(columns)
+            numbers, shared = self._one(kernel, self.problem(columns, a, b), budget, rng)
+            all_numbers.append(numbers)
+            run_noise.append(a)
+            if b is not None:
+                found["output_noise"][columns] = b
+            found["ratio"][columns], found["scale"][columns] = numbers.ratio, numbers.scale
+            errors[:, columns] = shared.standardised_errors()
+            coefficients[:, columns] = shared.posterior.coefficients()
+            log_likelihood += float(shared.posterior.log_likelihood().sum())
+            squares += len(columns) * misfit**2
+        of_groups = {
+            "kernel_parameters": np.array([own.kernel for own in all_numbers]),
+            "delta": np.array([own.delta for own in all_numbers]),
+            "one_ratio": np.array([own.one_ratio for own in all_numbers], dtype=np.int64),
+            "variance_factor": np.array([own.variance_factor for own in all_numbers]),
+            "run_noise": np.array(run_noise),
+            "error_correlation": shrunk_correlation(errors),
+            "log_likelihood": log_likelihood,
+            "noise_misfit": float(np.sqrt(squares / k)),
+        }
+        return found | of_groups, coefficients, shared.posterior.transform.shape[1]
+
+    def _one(
+        self, kernel: Any, problem: Problem, budget: Budget | None, rng: np.random.Generator
+    ) -> tuple[Learned, Shared]:
+        """Learn a group; one of many that fails keeps the kernel that it started with."""
+        start = copy.deepcopy(kernel)
+        try:
+            return Shared.learned(kernel, problem, budget, rng)
+        except (EquatoriumError, np.linalg.LinAlgError) as error:
+            if len(self.columns) == 1 or budget is None:
+                raise
+            warnings.warn(f"TrendGP keeps the start of a kernel: {error}", stacklevel=7)
+            return Shared.learned(start, problem, None, rng)
+
+    def rebuilt(self, model: Any, kernels: Sequence[Any]) -> list[Shared]:
+        """Build all groups again from the attributes of a fitted `TrendGP`."""
+        noisy = bool(model.output_noise_.size)
+        parts = []
+        for g, (kernel, columns) in enumerate(zip(kernels, self.columns, strict=True)):
+            numbers = Learned(
+                model.kernel_parameters_[g],
+                model.ratio_[columns],
+                model.scale_[columns],
+                float(model.delta_[g]),
+                bool(model.one_ratio_[g]),
+                float(model.variance_factor_[g]),
+            )
+            levels = model.output_noise_[columns] if noisy else None
+            problem = self.problem(columns, model.run_noise_[g], levels)
+            parts.append(Shared.rebuilt(kernel, problem, numbers))
+        return parts

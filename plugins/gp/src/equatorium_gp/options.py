@@ -1,0 +1,92 @@
+"""What the options of ``trend-gp`` mean for given runs."""
+
+from typing import Any
+
+import gpytorch
+import torch
+
+from equatorium.errors import InputError, did_you_mean
+from equatorium_gp.trend import terms
+
+RICH = "scale(matern52) + scale(rbf)"  # two scales of variation: needs runs to tell them apart
+PLAIN = "matern52"
+SHARING = ("auto", "components", "all", "each")
+MOST_APART = 12  # outputs up to which "auto" tries a kernel for each
+BETTER_APART = 0.02  # joint log score an output that these must gain,
+OVERFITTED = 2.0  # and so much for each kernel parameter a run: measured, benchmarks/RESULTS.md
+
+
+def chosen_trend(trend: str, n: int, d: int) -> str:
+    """Give the trend of n runs with d active inputs; "auto" is linear with 3 runs per term.
+
+    Raises
+    ------
+    InputError
+        If it is not known, or has as many terms as there are runs.
+    """
+    if trend == "auto":
+        trend = "linear" if n >= 3 * (d + 1) else "constant"
+    t = len(terms(trend, range(d)))
+    if t >= n:
+        raise InputError(
+            f"trend={trend!r} in {d} active inputs has {t} terms, but there are only {n} runs. "
+            "Use a lower trend, fewer active inputs (active=k), or more runs."
+        )
+    return str(trend)
+
+
+def chosen_kernel(kernel: Any, values: int, d: int) -> str:
+    """Give the kernel's specification for so many values of outputs; empty for a live one."""
+    if isinstance(kernel, gpytorch.kernels.Kernel):
+        return ""
+    if not isinstance(kernel, str):
+        raise InputError(
+            f"kernel={kernel!r} must be text such as 'matern52', or a GPyTorch kernel."
+        )
+    if kernel == "auto":
+        return RICH if tells_two_scales(values, d) else PLAIN
+    return kernel
+
+
+def least_gain(n: int, d: int) -> float:
+    """Leave-one-out log score an output that kernels apart must gain to be taken.
+
+    The score does not see that kernels were learned from the same n runs; each output's own has d
+    length-scales more.
+    """
+    return BETTER_APART + OVERFITTED * d / n
+
+
+def tells_two_scales(values: int, d: int) -> bool:
+    """Whether so many values of outputs can teach the parameters of `RICH` over d inputs."""
+    return values >= 20 * (2 * d + 2)
+
+
+def check_choice(option: str, given: Any, known: tuple[str, ...]) -> None:
+    """Refuse what is none of the known words."""
+    if not isinstance(given, str) or given not in known:
+        hint = did_you_mean(str(given), known)
+        raise InputError(f"{option}={given!r} is not known.{hint} Choose {', '.join(known)}.")
+
+
+def usable_device(device: str) -> str:
+    """Give the device of torch; "auto" is CUDA where there is one. Nothing is computed before.
+
+    Raises
+    ------
+    InputError
+        If the name is no device's, or CUDA is not there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"device={device!r} is no device of torch; use 'auto', 'cpu' or 'cuda'."
+        ) from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            f"device={device!r}, but torch finds no CUDA device here; use device='auto' or 'cpu'."
+        )
+    return device

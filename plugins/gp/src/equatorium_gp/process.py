@@ -1,0 +1,106 @@
+"""The fitted process of all outputs: groups of components with a kernel each, mixed to outputs."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equatorium import Gaussian
+from equatorium.checks import FloatArray
+from equatorium_gp.outputs import Mixing
+from equatorium_gp.shared import Shared
+from equatorium_gp.trend import Basis
+
+
+class Process:
+    """Predicts outputs at inputs in the user's units.
+
+    Parameters
+    ----------
+    low, width : (d,) arrays
+        The box to which inputs are scaled.
+    basis : Basis
+    groups : list of arrays
+        Columns of the components that share a kernel,
+    shared : list of Shared
+        and what was learned of them.
+    mixing : Mixing
+    """
+
+    def __init__(
+        self,
+        low: FloatArray,
+        width: FloatArray,
+        basis: Basis,
+        groups: Sequence[npt.NDArray[np.intp]],
+        shared: Sequence[Shared],
+        mixing: Mixing,
+    ) -> None:
+        self.low, self.width, self.basis = low, width, basis
+        self.groups, self.shared, self.mixing = groups, shared, mixing
+
+    def predict(self, X: FloatArray, inflation: FloatArray | None) -> Gaussian:
+        """Mean and covariance of the outputs, the variance multiplied by `inflation` (m,)."""
+        mean, variance = self._predicted(*self._inputs(X))
+        factor = 1.0 if inflation is None else inflation[:, None]
+        return self.mixing.gaussian(mean, variance * factor)
+
+    def leave_one_out(self) -> Gaussian:
+        """Every run from all others."""
+        return self.mixing.gaussian(*self._joined(one.leave_one_out() for one in self.shared))
+
+    def pulled(self, X: FloatArray, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
+        """Carry gradients by mean (m, p) and covariance (m, p, p) back to X (m, d)."""
+        x, H = self._inputs(X)
+        _, variance = self._predicted(x, H)
+        by_mean, by_variance = self.mixing.pulled(mean_bar, cov_bar, variance)
+        x_bar, h_bar = np.zeros_like(x), np.zeros_like(H)
+        for one, columns in zip(self.shared, self.groups, strict=True):
+            parts = one.pulled(x, H, by_mean[:, columns], by_variance[:, columns])
+            x_bar, h_bar = x_bar + parts[0], h_bar + parts[1]
+        return np.asarray((x_bar + self.basis.pulled(x, h_bar)) / self.width)
+
+    def joint(self, X: FloatArray, output: int) -> FloatArray:
+        """Covariance (m, m) of one output between points, with the nugget."""
+        return self.mixing.joint(self._covariances(*self._inputs(X), True), output)
+
+    def functions(self, X: FloatArray, size: int, rng: np.random.Generator) -> FloatArray:
+        """Draws (size, m, p) from the posterior, without nugget."""
+        x, H = self._inputs(X)
+        mean, _ = self._predicted(x, H)
+        return self.mixing.draw(mean, self._covariances(x, H, False), size, rng)
+
+    def prior_functions(self, X: FloatArray, size: int, rng: np.random.Generator) -> FloatArray:
+        """Draws (size, m, p) of the process around the fitted trend, as before any run."""
+        x, H = self._inputs(X)
+        means, covariances = zip(*(one.prior(x, H) for one in self.shared), strict=True)
+        (mean,) = self._joined((one,) for one in means)
+        return self.mixing.draw(mean, self._stacked(covariances), size, rng)
+
+    def _inputs(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Scaled inputs and the trend's terms there."""
+        scaled = (X - self.low) / self.width
+        return scaled, self.basis(scaled)
+
+    def _predicted(self, x: FloatArray, H: FloatArray) -> list[FloatArray]:
+        """Mean and variance (m, k) of the components."""
+        return self._joined(one.predict(x, H) for one in self.shared)
+
+    def _covariances(self, x: FloatArray, H: FloatArray, nugget: bool) -> FloatArray:
+        """Covariances (k, m, m) of the components."""
+        return self._stacked(one.joint(x, H, nugget) for one in self.shared)
+
+    def _stacked(self, parts: Iterable[Any]) -> FloatArray:
+        """Put what the groups give of their components, one a row, in the components' order."""
+        parts = list(parts)
+        if len(parts) == 1:
+            return np.asarray(parts[0])
+        found = np.empty((sum(map(len, self.groups)), *parts[0].shape[1:]))
+        for part, columns in zip(parts, self.groups, strict=True):
+            found[columns] = part
+        return found
+
+    def _joined(self, parts: Iterable[tuple[FloatArray, ...]]) -> list[FloatArray]:
+        """Join the groups' arrays (m, of the group), such as mean and variance, to (m, k)."""
+        return [self._stacked(x.T for x in same).T for same in zip(*parts, strict=True)]

@@ -1,0 +1,183 @@
+"""Kernels shared or apart; and what comes after a fit: updates, joint draws, slopes."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+import equatorium as eq
+from equatorium.errors import InputError
+from equatorium_gp.gp import GP
+from equatorium_gp.trend_gp import TrendGP
+
+
+def unlike(n, seed=0):
+    """Two outputs that want different length-scales, and their inputs."""
+    X = np.random.default_rng(seed).random((n, 2))
+    return X, np.column_stack([np.sin(9 * X[:, 0]), 10 * np.cos(2 * X[:, 1] + X[:, 0])])
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, Y = unlike(50)
+    return TrendGP(kernel="matern52", sharing="each").fit(X, Y)
+
+
+def test_each_output_is_as_if_alone():
+    X, Y = unlike(60)
+    query, options = unlike(20, 1)[0], {"kernel": "matern52", "trend": "linear"}
+    both = TrendGP(sharing="each", **options).fit(X, Y).predict_dist(query)
+    for j in range(2):
+        alone = TrendGP(**options).fit(X, Y[:, j]).predict_dist(query)
+        assert_allclose(both.mean[:, j], alone.mean[:, 0], atol=2e-3 * Y[:, j].std())
+        assert_allclose(both.std[:, j], alone.std[:, 0], rtol=0.05)
+
+
+def test_declared_noise_of_each_output():
+    """One of two outputs has noise, larger for some runs, and it is told from the signal."""
+    X, Y = unlike(80)
+    noise = np.zeros((80, 2))
+    noise[:, 0] = np.where(np.arange(80) % 2, 1e-4, 0.09)
+    rng = np.random.default_rng(3)
+    noisy = Y + np.sqrt(noise) * rng.standard_normal(Y.shape)
+    model = TrendGP(kernel="rbf", sharing="each").fit(X, noisy, noise=noise)
+    query, truth = unlike(200, 1)
+    z2 = (((model.predict(query) - truth) / model.predict_dist(query).std) ** 2).mean(axis=0)
+    assert 0.3 < z2[0] < 2.5
+    blind = TrendGP(kernel="rbf", sharing="each").fit(X, noisy)
+    errors = [np.sqrt(((m.predict(query) - truth)[:, 0] ** 2).mean()) for m in (model, blind)]
+    assert errors[0] < 0.8 * errors[1]
+
+
+def test_auto_takes_kernels_apart_where_outputs_are_unlike_and_not_where_they_are_alike():
+    X, Y = unlike(60)
+    assert TrendGP(kernel="matern52").fit(X, Y).sharing_ == "each"
+    rng = np.random.default_rng(2)
+    alike = np.sin(3 * X[:, :1] + X[:, 1:]) @ rng.normal(size=(1, 2))
+    alike = alike + 0.3 * np.cos(4 * X) @ rng.normal(size=(2, 2))
+    noisy = alike + 0.1 * rng.standard_normal(Y.shape)
+    assert TrendGP(kernel="matern52").fit(X, noisy).sharing_ == "components"
+
+
+def test_scikit_learn_at_the_parameters_found():
+    """The Cholesky path of a single output; universal kriging aside, by a trend of zero mean."""
+    X, Y = unlike(40)
+    y = Y[:, 0] + 0.1 * np.random.default_rng(1).standard_normal(40)
+    query = unlike(15, 1)[0]
+    model = TrendGP(kernel="matern52", trend="constant").fit(X, y)
+    assert model.one_ratio_.tolist() == [1]
+    (shared,) = model._process.shared
+    lengths = shared.posterior.kernel.lengthscale.detach().numpy()[0] * model.width_
+    sd2 = model.scale_[0] * model.mixing_[0, 0] ** 2
+    kernel = ConstantKernel(sd2) * Matern(lengths, nu=2.5) + WhiteKernel(sd2 * model.ratio_[0])
+    # A flat prior on the constant is the limit of a very broad one.
+    peer = GaussianProcessRegressor(kernel + ConstantKernel(1e4), optimizer=None, alpha=1e-14)
+    mean, std = peer.fit(X, y).predict(query, return_std=True)
+    own = model.predict_dist(query)
+    assert_allclose(own.mean[:, 0], mean, atol=1e-4)
+    assert_allclose(own.std[:, 0], std * np.sqrt(model.variance_factor_[0]), rtol=1e-3)
+
+
+@pytest.mark.parametrize("noise", [None, 0.01])
+def test_update_ends_where_a_fit_of_all_does(noise):
+    X, Y = unlike(120)
+    noises = {} if noise is None else {"noise": np.full(120, noise)}
+    part = {key: value[:70] for key, value in noises.items()}
+    rest = {key: value[70:] for key, value in noises.items()}
+    model = TrendGP(kernel="matern52", sharing="all").fit(X[:70], Y[:70], **part)
+    model.update(X[70:], Y[70:], **rest)
+    whole = TrendGP(kernel="matern52", sharing="all").fit(X, Y, **noises)
+    query = unlike(40, 1)[0]
+    off = np.abs(model.predict(query) - whole.predict(query)) / whole.predict_dist(query).std
+    assert off.max() < 0.5
+    assert len(model.X_) == 120
+
+
+def test_update_of_the_stack():
+    X, Y = unlike(90)
+    model = GP(kernels=["rbf", "matern52"], trends=["constant"]).fit(X[:50], Y[:50])
+    before = model.predict_dist(X[50:])
+    z2 = (((Y[50:] - before.mean) / before.std) ** 2).mean()
+    model.update(X[50:], Y[50:])
+    query, truth = unlike(100, 1)
+    assert ((model.predict(query) - truth) ** 2).mean() < 0.01 * truth.var() and z2 < 10.0
+
+
+def test_updates_that_do_not_fit_are_refused(fitted):
+    X, Y = unlike(5)
+    with pytest.raises(InputError, match=r"must have shape \(m, 2\)"):
+        fitted.update(X, Y[:, 0])
+    with pytest.raises(InputError, match="noise must be declared to fit and to update"):
+        fitted.update(X, Y, noise=np.ones(5))
+    assert len(fitted.X_) == 50
+
+
+def test_draws_have_the_mean_and_the_covariance_that_are_predicted(fitted):
+    query = unlike(6, 4)[0]
+    draws = fitted.sample_functions(query, 20_000, 0)
+    assert draws.shape == (20_000, 6, 2)
+    mean = fitted.predict_dist(query).mean
+    nugget = fitted.nugget_variance_ * fitted.variance_factor_  # not in the draws
+    for j in range(2):
+        expected = fitted.predict_joint(query, j) - nugget[j] * np.eye(6)
+        size = np.sqrt(np.diagonal(expected))
+        assert (np.abs(draws[:, :, j].mean(axis=0) - mean[:, j]) < 5 * size / 141).all()
+        error = np.cov(draws[:, :, j].T) - expected
+        assert np.abs(error / np.outer(size, size)).max() < 0.06
+
+
+def test_prior_draws_do_not_know_the_runs(fitted):
+    draws = fitted.sample_functions(fitted.X_[:4], 4000, 0, prior=True)
+    assert_allclose(draws.var(axis=0).mean(axis=0), fitted.signal_variance_, rtol=0.1)
+
+
+@pytest.mark.parametrize("text", ["matern12 + rbf[0]", "linear * matern32 + rq", "scale(matern52)"])
+@pytest.mark.parametrize("trend", ["constant", "cubic"])
+def test_slopes_by_central_differences(text, trend):
+    X, Y = unlike(40)
+    model = TrendGP(kernel=text, trend=trend, optimise=False).fit(X * [1.0, 100.0], Y)
+    query = unlike(5, 7)[0] * [1.0, 100.0]
+    rng = np.random.default_rng(0)
+    mean_bar, cov_bar = rng.normal(size=(5, 2)), 10 * rng.normal(size=(5, 2, 2))
+
+    def value(x):
+        prediction = model.predict_dist(x)
+        parts = (
+            (mean_bar * prediction.mean).sum(1),
+            (cov_bar * prediction.cov().dense()).sum((1, 2)),
+        )
+        return sum(parts)
+
+    found = model.predict_dist_vjp(query, mean_bar, cov_bar)
+    for j, step in enumerate([1e-5, 1e-3]):
+        shift = step * np.eye(2)[j]
+        slope = (value(query + shift) - value(query - shift)) / (2 * step)
+        assert_allclose(found[:, j], slope, rtol=1e-4, atol=1e-5 * np.abs(slope).max())
+
+
+def test_the_domain_is_minded():
+    X, Y = unlike(30)
+    outside = np.array([[0.5, 0.5], [0.5, 2.0]])
+    with pytest.raises(InputError, match=r"1 of 2 points .* row 1 .* column 1"):
+        TrendGP(domain="raise").fit(X, Y).predict(outside)
+    with pytest.warns(UserWarning, match="outside the box"):
+        TrendGP(domain="warn").fit(X, Y).predict(outside)
+    plain, wide = (TrendGP(domain=policy).fit(X, Y) for policy in ("ignore", "inflate"))
+    ratio = wide.predict_dist(outside).std / plain.predict_dist(outside).std
+    away = (2.0 - X[:, 1].max()) / np.ptp(X[:, 1])
+    assert_allclose(ratio, np.repeat([[1.0], [1.0 + 10 * away]], 2, axis=1), rtol=1e-6)
+    nearest = np.sqrt((((outside[:, None] - X) / np.ptp(X, axis=0)) ** 2).sum(-1)).min(1)
+    assert_allclose(plain.distance(outside), nearest)
+    with pytest.raises(InputError, match=r"domain='rise' is not known\. Did you mean 'raise'"):
+        TrendGP(domain="rise").fit(X, Y)
+
+
+def test_wrong_sharing_is_named():
+    with pytest.raises(InputError, match="sharing='every' is not known"):
+        eq.emulator("trend-gp", sharing="every").fit(*unlike(20))
+
+
+def test_device_auto_is_one_that_is_there():
+    X, Y = unlike(20)
+    assert np.isfinite(TrendGP(device="auto").fit(X, Y).predict(X)).all()
