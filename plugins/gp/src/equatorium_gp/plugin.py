@@ -70,3 +70,14 @@ def register_emulators() -> Iterable[Method]:
             "Quantification 4, 365, doi:10.1615/Int.J.UncertaintyQuantification.2014006914"
         ),
     )
+    yield Method(
+        name="sparse-gp",
+        target="equatorium_gp.sparse_gp:SparseGP",
+        summary="Gaussian processes with inducing points: up to 1e5 runs, several outputs",
+        capabilities=("variance", "covariance", "noise", "gpu"),
+        requires=("torch", "gpytorch"),
+        reference=(
+            "Burt D. R., Rasmussen C. E. & van der Wilk M. 2020, Journal of Machine Learning "
+            "Research 21, 131, arXiv:2008.00323"
+        ),
+    )
