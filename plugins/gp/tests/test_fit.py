@@ -41,7 +41,7 @@ def test_finds_the_length_scales():
 
 def test_finds_the_nugget_beside_declared_noise():
     kernel, noise = kernels.build("matern52", 2), np.full(20, 0.04)
-    delta, _ = learn(
+    delta, _, _ = learn(
         kernel, draws(150, 20, 0.01, noise=noise), Budget(400, 60, 8), np.random.default_rng(0)
     )
     assert_allclose(delta, 0.01, rtol=0.3)

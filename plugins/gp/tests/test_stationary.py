@@ -56,7 +56,7 @@ def test_gradient_is_that_of_autograd(text, X):
     # Distances of repeated runs have no derivative in GPyTorch's matern12.
     X = X.clone()
     X[7] += 0.1
-    found = Stationary.of(kernel).gradient(X, G)
+    found = Stationary.of(kernel).evaluate(X)[1].gradient(G)
     kernel(X, X).to_dense().backward(G)
     for mine, c in zip(found, coordinates(kernel), strict=True):
         # GPyTorch's derivative of the root of a distance is a little off near 0.
@@ -70,7 +70,7 @@ def test_gradient_by_central_differences_with_repeated_runs(text, X):
     closed = Stationary.of(kernel)
     G = torch.from_numpy(np.random.default_rng(3).normal(size=(40, 40)))
     G = G + G.T
-    found = closed.gradient(X, G)
+    found = closed.evaluate(X)[1].gradient(G)
     for mine, c in zip(found, coordinates(kernel), strict=True):
         place = c.get()
         for j in range(len(place)):
@@ -85,7 +85,7 @@ def test_gradient_by_central_differences_with_repeated_runs(text, X):
 def test_one_length_scale_for_all_inputs(X):
     kernel = gk.ScaleKernel(gk.RBFKernel()).double()
     G = torch.eye(40, dtype=torch.float64) + 1.0
-    found = Stationary.of(kernel).gradient(X, G)
+    found = Stationary.of(kernel).evaluate(X)[1].gradient(G)
     kernel(X, X).to_dense().backward(G)
     for mine, c in zip(found, coordinates(kernel), strict=True):
         assert_allclose(mine, c.gradient(), rtol=1e-10)
@@ -94,7 +94,7 @@ def test_one_length_scale_for_all_inputs(X):
 def test_a_parameter_held_fixed_has_no_coordinate(X):
     kernel = moved("scale(rbf)")
     kernel.raw_outputscale.requires_grad_(False)
-    found = Stationary.of(kernel).gradient(X, torch.ones(40, 40, dtype=torch.float64))
+    found = Stationary.of(kernel).evaluate(X)[1].gradient(torch.ones(40, 40, dtype=torch.float64))
     assert [len(part) for part in found] == [3]
 
 

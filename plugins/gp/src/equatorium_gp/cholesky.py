@@ -62,9 +62,10 @@ def inverse(L: Tensor) -> Tensor:
     if L.device.type != "cpu":
         return torch.cholesky_inverse(L)
     upper, _ = lapack.dpotri(L.numpy().T, lower=0)
-    lower = torch.from_numpy(upper.T)
-    found = torch.tril(lower)
-    return found + torch.tril(lower, -1).T
+    lower = torch.from_numpy(upper.T).tril_()
+    found = lower + lower.T
+    found.diagonal().mul_(0.5)
+    return found
 
 
 def inverse_root(L: Tensor) -> Tensor:
@@ -118,7 +119,8 @@ def restricted(
         L.T, torch.cat([Z / own.sqrt(), p**0.5 * Q], dim=1), upper=True
     )
     by_scale = 0.0 if scale is None else float(0.5 * (squares / own - N).sum())
-    return float(value), (0.5 * back) @ back.T - 0.5 * p * inverse(L), by_scale
+    by_matrix = torch.addmm(inverse(L), back, back.T, beta=-0.5 * p, alpha=0.5)
+    return float(value), by_matrix, by_scale
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ closed form too (:mod:`~equatorium_gp.stationary`), or by one backward pass thro
 kernel. Parameters move in log scale under log-normal priors.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +25,7 @@ NUGGET_PRIOR = (np.log(1e-4), 3.0)  # mean and sd of log delta, the nugget besid
 NUGGET_BOUNDS = (np.log(1e-9), np.log(1e2))
 RATIO_BOUNDS = (np.log(1e-9), np.log(1e9))  # of declared noise over signal
 NUGGETS_DIFFER = 2.0  # log likelihood an output: about what three further parameters gain by chance
+START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
 FACTOR_FROM = 3000  # runs from which outputs share a nugget: a decomposition would cost too much
 
 
@@ -134,7 +134,10 @@ class Objective:
         ratios = self.write(point)
         self.kernel.zero_grad(set_to_none=True)
         problem, closed = self.problem, self.closed
-        K = dense(self.kernel, problem.X, problem.X) if closed is None else closed.matrix(problem.X)
+        if closed is None:
+            K, slopes = dense(self.kernel, problem.X, problem.X), None
+        else:
+            K, slopes = closed.evaluate(problem.X)
         with torch.no_grad():
             unit = K.diagonal().mean()
             R = K / unit
@@ -145,8 +148,9 @@ class Objective:
                 )
             value, weights, by_ratio = self._likelihood(R, ratios)
             # R = K / mean(diag K): what a larger diagonal takes from all of R.
-            taken = (weights * R).sum() / (unit * len(R))
-            upstream = weights / unit - taken * torch.eye(len(R), dtype=R.dtype, device=R.device)
+            taken = torch.dot(weights.reshape(-1), R.reshape(-1)) / (unit * len(R))
+            upstream = weights.div_(unit)
+            upstream.diagonal().sub_(taken)
         if K.requires_grad:
             K.backward(upstream)
         for _, module, prior, closure, _ in self.registered:
@@ -154,8 +158,8 @@ class Objective:
             density.backward()
             value += float(density.detach())
         slope = [c.gradient() for c in self.coordinates]
-        if closed is not None:
-            carried = closed.gradient(problem.X, upstream)
+        if slopes is not None:
+            carried = slopes.gradient(upstream)
             slope = [prior + own for prior, own in zip(slope, carried, strict=True)]
         slope.append(by_ratio)
         away = (point - self.mean) / self.sd
@@ -227,8 +231,8 @@ def learn(
     problem: Problem,
     budget: Budget,
     rng: np.random.Generator,
-    start: Sequence[float] = (1e-4, 1e-2),
-) -> tuple[float, float | None]:
+    start: tuple[float, float] = START,
+) -> tuple[float, float | None, tuple[float, float]]:
     """Learn a kernel's parameters in place.
 
     Beyond ``budget.n_subset`` runs, a random subset brings the parameters near their optimum at a
@@ -242,6 +246,8 @@ def learn(
     ratio : float or None
         Ratio of nugget (or declared noise) to signal, if all outputs have one; None if it is
         each output's own, and yet to be found.
+    found : tuple of float
+        The ratios of nugget and declared noise where learning ended.
     """
     n, p = problem.Y.shape
     noisy = problem.noise is not None
@@ -260,9 +266,10 @@ def learn(
         maximise(kernel, few, found, budget.first)
     if budget.full and (few is not problem or not budget.first):
         found = maximise(kernel, problem, np.maximum(found, 1e-9), budget.full, one)
+    nugget, noise = float(found[0]), float(found[1])
     if not noisy:
-        return 0.0, float(found[0]) if shares else None
-    return float(found[0]), float(found[1]) if shares else None
+        return 0.0, nugget if shares else None, (nugget, noise)
+    return nugget, noise if shares else None, (nugget, noise)
 
 
 def of_the_best_ratio(

@@ -56,16 +56,20 @@ class Groups:
         noise = self.noise[:, columns]
         return factorise(noise) if noise.any() else (ones, np.zeros(len(columns)), 0.0)
 
-    def warm(self, kernel: Any, budget: Budget, rng: np.random.Generator) -> None:
-        """Bring a kernel near the optimum that all components would share."""
+    def warm(self, kernel: Any, budget: Budget, rng: np.random.Generator) -> tuple[float, float]:
+        """Bring a kernel near the optimum that all components would share; return the ratios."""
         every = np.concatenate(list(self.columns))
         a, b, _ = self.declared(every)
-        learn(kernel, self.problem(every, a, b), budget, rng)
+        return learn(kernel, self.problem(every, a, b), budget, rng)[2]
 
     def learned(
-        self, kernels: Sequence[Any], budget: Budget | None, rng: np.random.Generator
+        self,
+        kernels: Sequence[Any],
+        starts: Sequence[tuple[float, float]],
+        budget: Budget | None,
+        rng: np.random.Generator,
     ) -> tuple[dict[str, Any], FloatArray, int]:
-        """Learn all groups from their kernels' present parameters, or these too with a budget.
+        """Learn all groups: from their kernels' present parameters and ratios, within a budget.
 
         Returns
         -------
@@ -81,9 +85,10 @@ class Groups:
         found["output_noise"] = np.zeros(0 if self.noise is None else k)
         errors, coefficients = np.zeros((n, k)), np.zeros((self.H.shape[1], k))
         run_noise, all_numbers, squares, log_likelihood = [], [], 0.0, 0.0
-        for kernel, columns in zip(kernels, self.columns, strict=True):
+        for kernel, start, columns in zip(kernels, starts, self.columns, strict=True):
             a, b, misfit = self.declared(columns)
-            numbers, shared = self._one(kernel, self.problem(columns, a, b), budget, rng)
+            problem = self.problem(columns, a, b)
+            numbers, shared = self._one(kernel, start, problem, budget, rng)
             all_numbers.append(numbers)
             run_noise.append(a)
             if b is not None:
@@ -106,17 +111,22 @@ class Groups:
         return found | of_groups, coefficients, shared.posterior.transform.shape[1]
 
     def _one(
-        self, kernel: Any, problem: Problem, budget: Budget | None, rng: np.random.Generator
+        self,
+        kernel: Any,
+        start: tuple[float, float],
+        problem: Problem,
+        budget: Budget | None,
+        rng: np.random.Generator,
     ) -> tuple[Learned, Shared]:
         """Learn a group; one of many that fails keeps the kernel that it started with."""
-        start = copy.deepcopy(kernel)
+        before = copy.deepcopy(kernel)
         try:
-            return Shared.learned(kernel, problem, budget, rng)
+            return Shared.learned(kernel, problem, budget, rng, start)
         except (EquatoriumError, np.linalg.LinAlgError) as error:
             if len(self.columns) == 1 or budget is None:
                 raise
             warnings.warn(f"TrendGP keeps the start of a kernel: {error}", stacklevel=7)
-            return Shared.learned(start, problem, None, rng)
+            return Shared.learned(before, problem, None, rng)
 
     def rebuilt(self, model: Any, kernels: Sequence[Any]) -> list[Shared]:
         """Build all groups again from the attributes of a fitted `TrendGP`."""

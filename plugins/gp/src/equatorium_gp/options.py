@@ -11,9 +11,6 @@ from equatorium_gp.trend import terms
 RICH = "scale(matern52) + scale(rbf)"  # two scales of variation: needs runs to tell them apart
 PLAIN = "matern52"
 SHARING = ("auto", "components", "all", "each")
-MOST_APART = 12  # outputs up to which "auto" tries a kernel for each
-BETTER_APART = 0.02  # joint log score an output that these must gain,
-OVERFITTED = 2.0  # and so much for each kernel parameter a run: measured, benchmarks/RESULTS.md
 
 
 def chosen_trend(trend: str, n: int, d: int) -> str:
@@ -46,15 +43,6 @@ def chosen_kernel(kernel: Any, values: int, d: int) -> str:
     if kernel == "auto":
         return RICH if tells_two_scales(values, d) else PLAIN
     return kernel
-
-
-def least_gain(n: int, d: int) -> float:
-    """Leave-one-out log score an output that kernels apart must gain to be taken.
-
-    The score does not see that kernels were learned from the same n runs; each output's own has d
-    length-scales more.
-    """
-    return BETTER_APART + OVERFITTED * d / n
 
 
 def tells_two_scales(values: int, d: int) -> bool:

@@ -7,12 +7,10 @@ import numpy as np
 
 from equatorium.checks import FloatArray
 from equatorium_gp.correlation import variance_factor
-from equatorium_gp.fit import Budget, Problem, learn
+from equatorium_gp.fit import START, Budget, Problem, learn
 from equatorium_gp.kernels import Kernel, load
 from equatorium_gp.likelihood import LEAST_NUGGET, TINY, profile
 from equatorium_gp.posterior import Decomposed, Hyperparameters, Posterior
-
-START = (LEAST_NUGGET, 1e-2)  # nugget, and declared noise, over signal, where none was learned
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,15 @@ class Shared:
         rng: np.random.Generator,
         start: tuple[float, float] = START,
     ) -> tuple[Learned, Self]:
-        """Learn from the runs; the kernel's parameters too, unless there is no `budget`."""
-        delta, ratio = (0.0 if problem.noise is None else start[0]), None
+        """Learn from the runs; the kernel's parameters too, unless there is no `budget`.
+
+        Learning begins at the kernel's parameters and at the ratios `start`.
+        """
+        delta, ratio = (0.0 if problem.noise is None else LEAST_NUGGET), None
         varies = np.asarray(problem.Y.std(dim=0).cpu()) > 1e-3  # a constant teaches no kernel
         if budget is not None and varies.any():
             taught = problem.of_outputs(varies)
-            delta, ratio = learn(kernel, taught, budget, rng, start)
+            delta, ratio, _ = learn(kernel, taught, budget, rng, start)
         decomposed = Decomposed.of(kernel, problem, delta, ratio)
         if ratio is None:
             found = profile(decomposed.parts.values, decomposed.Z, problem.noise)

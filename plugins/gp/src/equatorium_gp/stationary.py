@@ -112,25 +112,20 @@ class Stationary:
         with torch.no_grad():
             return float(sum(term.amplitude() for term in self.terms))
 
-    def gradient(self, X: Tensor, upstream: Tensor) -> list[FloatArray]:
-        """Carry a symmetric gradient (n, n) with respect to the matrix over to `coordinates`."""
-        found: dict[tuple[int, str], Any] = {}
+    def evaluate(self, X: Tensor) -> tuple[Tensor, "Slopes"]:
+        """Return the kernel (n, n) of X (n, d), and what its gradient needs."""
         with torch.no_grad():
+            total: Tensor = 0.0
+            kept = []
             for term in self.terms:
                 u = term.lengths(X)
-                s = term.squares(u, u).fill_diagonal_(0.0)
-                k, w = term.family(s)
+                k, w = term.family(term.squares(u, u).fill_diagonal_(0.0))
                 amplitude = term.amplitude()
-                own = (k * upstream).sum() * amplitude
-                for scale in term.scales:
-                    place = (id(scale), "raw_outputscale")
-                    found[place] = found.get(place, 0.0) + own
-                M = w.mul_(upstream).mul_(amplitude)
-                u = u - u.mean(dim=0)
-                slope = 2.0 * ((M.sum(dim=1)[:, None] * u - M @ u) * u).sum(dim=0)
-                one = term.module.lengthscale.numel() == 1
-                found[id(term.module), "raw_lengthscale"] = slope.sum() if one else slope
-        return [_flat(found.get((id(c.module), c.name)), c) for c in self.coordinates]
+                # Of RBF the kernel is its own slope: what is kept must not be altered.
+                k = k.mul(amplitude) if k is w else k.mul_(amplitude)
+                kept.append((u - u.mean(dim=0), k, w.mul_(amplitude)))
+                total = k + total
+            return total, Slopes(self, kept)
 
     def input_gradient(self, X: Tensor, other: Tensor, upstream: Tensor) -> FloatArray:
         """Carry a gradient by the kernel (m, n) between X (m, d) and other (n, d) back to X."""
@@ -145,6 +140,29 @@ class Stationary:
                 else:
                     total[:, term.columns] += slope
         return array(total)
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """What `Stationary.evaluate` keeps: of every term its inputs in lengths, k and w."""
+
+    kernel: Stationary
+    terms: list[tuple[Tensor, Tensor, Tensor]]
+
+    def gradient(self, upstream: Tensor) -> list[FloatArray]:
+        """Carry a symmetric gradient (n, n) over to the coordinates; to be called once."""
+        found: dict[tuple[int, str], Any] = {}
+        with torch.no_grad():
+            for term, (u, k, w) in zip(self.kernel.terms, self.terms, strict=True):
+                for scale in term.scales:
+                    place = (id(scale), "raw_outputscale")
+                    own = torch.dot(k.view(-1), upstream.view(-1))
+                    found[place] = found.get(place, 0.0) + own
+                M = w.mul_(upstream)
+                slope = 2.0 * ((M.sum(dim=1)[:, None] * u - M @ u) * u).sum(dim=0)
+                one = term.module.lengthscale.numel() == 1
+                found[id(term.module), "raw_lengthscale"] = slope.sum() if one else slope
+        return [_flat(found.get((id(c.module), c.name)), c) for c in self.kernel.coordinates]
 
 
 def kernel_matrix(kernel: Kernel, X: Tensor) -> Tensor:

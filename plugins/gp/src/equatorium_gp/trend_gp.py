@@ -8,24 +8,23 @@ from typing import Any, Self
 import gpytorch
 import numpy as np
 
-from equatorium import Diagonal, Emulator, Gaussian
+from equatorium import Emulator, Gaussian
 from equatorium.checks import FloatArray, Rng, generator
 from equatorium.errors import InputError
 from equatorium_gp import domain, kernels
 from equatorium_gp.components import Components
-from equatorium_gp.fit import Budget, to_device
+from equatorium_gp.fit import START, Budget, to_device
 from equatorium_gp.groups import Groups
 from equatorium_gp.options import (
-    MOST_APART,
     SHARING,
     check_choice,
     chosen_kernel,
     chosen_trend,
-    least_gain,
     usable_device,
 )
 from equatorium_gp.outputs import Mixing
 from equatorium_gp.process import Process
+from equatorium_gp.sharing import MOST_APART, better_of_both
 from equatorium_gp.state import check_state, migrated
 from equatorium_gp.trend import Basis, active_inputs, terms
 
@@ -70,7 +69,7 @@ class TrendGP(Emulator):
         outputs themselves, each with a kernel of its own, started from the one that all would
         share; "auto": ``"components"`` (or ``"all"``, where runs are few or without
         `output_correlation`) unless, with at most 12 outputs, ``"each"`` is clearly better by its
-        joint leave-one-out log score (`equatorium_gp.options.least_gain`), on `n_subset` runs.
+        joint leave-one-out log score (`equatorium_gp.sharing.least_gain`), on `n_subset` runs.
         `sharing_` is what was taken.
     output_correlation : bool
         Predict the covariance between outputs; else it is diagonal.
@@ -166,41 +165,29 @@ class TrendGP(Emulator):
         self.noise_ = np.zeros((0, Y.shape[1])) if noise is None or not noise.any() else noise
         self.X_, self.Y_ = X, Y
         if self.sharing == "auto" and 1 < Y.shape[1] <= MOST_APART and self.optimise:
-            self._fit_as_is_best(min(n, self.n_subset))
+            few = min(n, self.n_subset)
+            best = better_of_both(self, few)
+            if few == n:
+                self.__dict__.update(best.__dict__)
+            else:
+                self._fit_as(best.sharing_, best)
         else:
             self._fit_as("components" if self.sharing == "auto" else self.sharing)
 
-    def _fit_as_is_best(self, few: int) -> None:
-        """Compare kernels shared and apart on some runs; fit what scores better."""
-        rows = np.sort(np.random.default_rng(self.random_state).permutation(len(self.X_))[:few])
-        noise = self.noise_[rows] if len(self.noise_) else None
-        best, most = self, -np.inf
-        for sharing in ("components", "each"):
-            twin = copy.copy(self)
-            twin.X_, twin.Y_ = self.X_[rows], self.Y_[rows]
-            twin.noise_ = self.noise_ if noise is None else noise
-            twin._fit_as(sharing)
-            twin._finish()
-            left_out = twin.loo()
-            if noise is not None:
-                left_out = Gaussian(left_out.mean, left_out.covariance + Diagonal(noise))
-            score = float(left_out.log_prob(twin.Y_).mean()) / self.n_outputs_
-            if score > most + least_gain(few, len(twin.active_)):
-                best, most = twin, score
-        if few == len(self.X_):
-            self.__dict__.update(best.__dict__)
-        else:
-            self._fit_as(best.sharing_)
-
-    def _fit_as(self, sharing: str) -> None:
-        """Learn everything, with outputs that share kernels in one way."""
+    def _fit_as(
+        self, sharing: str, known: "TrendGP | None" = None, runs: int | None = None
+    ) -> None:
+        """Learn everything, with outputs that share kernels in one way; perhaps go on from one."""
         self.low_, width = self.X_.min(axis=0), np.ptp(self.X_, axis=0)
         self.width_ = np.where(width > 0, width, 1.0)
-        self._structure(sharing)
-        self._learn(self._started(), FIRST if sharing != "each" else FIRST // 2)
+        self._structure(sharing, runs)
+        if known is None:
+            self._learn(*self._started(), FIRST if sharing != "each" else FIRST // 2)
+        else:
+            self._learn_on(known, 0)
 
-    def _structure(self, sharing: str) -> None:
-        """Choose components, active inputs, trend and kernel for the runs."""
+    def _structure(self, sharing: str, runs: int | None = None) -> None:
+        """Choose components, active inputs, trend, and the kernel that so many runs can teach."""
         X, Y, n = self.X_, self.Y_, len(self.X_)
         self.sharing_ = sharing
         rotate = self.output_correlation and sharing == "components"
@@ -213,7 +200,7 @@ class TrendGP(Emulator):
         active = active_inputs(scaled, (Y - self.center_) / spread, self.active)
         self.active_ = np.array(active)
         self.trend_ = chosen_trend(self.trend, n, len(active))
-        taught = n * int((self.group_ == 0).sum())
+        taught = (runs or n) * int((self.group_ == 0).sum())
         self.kernel_ = chosen_kernel(self.kernel, taught, len(active))
 
     def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:
@@ -235,31 +222,44 @@ class TrendGP(Emulator):
         given = noise is not None and noise.any()
         if (given and not len(self.noise_)) or (noise is None and len(self.noise_)):
             raise InputError("noise must be declared to fit and to update, or to none of both.")
-        twin, before = copy.copy(self), self.kernel_parameters_  # what fails leaves us as we are
+        twin = copy.copy(self)  # what fails leaves us as we are
         twin.X_, twin.Y_ = np.concatenate([self.X_, X]), np.concatenate([self.Y_, Y])
         twin.noise_ = np.concatenate([self.noise_, noise]) if len(self.noise_) else self.noise_
         twin._structure(self.sharing_)
-        started = [twin._build_kernel() for _ in twin._groups.columns]
-        if len(before) == len(started) and twin.kernel_ == self.kernel_:
-            for kernel, parameters in zip(started, before, strict=True):
-                kernels.load(kernel, parameters)
-        twin._learn(started, FIRST // 4)
+        twin._learn_on(self, FIRST // 4)
         self.__dict__.update(twin._finish().__dict__)
         return self
 
-    def _started(self) -> list[Any]:
-        """Kernels to start from: of outputs with their own, what all would share."""
-        kernel, groups = self._build_kernel(), self._groups
+    def _learn_on(self, known: "TrendGP", first: int) -> None:
+        """Learn from where another fit ended, if it has the same kernels."""
+        g = len(self._groups.columns)
+        if self.kernel_ != known.kernel_ or g != len(known.kernel_parameters_):
+            self._learn(*self._started(), FIRST)
+            return
+        started, starts = [self._build_kernel() for _ in range(g)], []
+        for i, kernel in enumerate(started):
+            kernels.load(kernel, known.kernel_parameters_[i])
+            starts.append(known._ratios(i))
+        self._learn(started, starts, first)
+
+    def _ratios(self, g: int) -> tuple[float, float]:
+        """Ratios of nugget and declared noise to signal in group g."""
+        ratio = float(np.median(self.ratio_[self.group_ == g]))
+        return (float(self.delta_[g]), ratio) if len(self.noise_) else (ratio, START[1])
+
+    def _started(self) -> tuple[list[Any], list[tuple[float, float]]]:
+        """Kernels and ratios to start from: of outputs apart, what all would share."""
+        kernel, groups, start = self._build_kernel(), self._groups, START
         if self.sharing_ == "each" and self.n_outputs_ > 1 and self.optimise:
             rng = np.random.default_rng(self.random_state)
-            groups.warm(kernel, Budget(self.n_subset, FIRST, 0), rng)
-        return [copy.deepcopy(kernel) for _ in groups.columns]
+            start = groups.warm(kernel, Budget(self.n_subset, FIRST, 0), rng)
+        return [copy.deepcopy(kernel) for _ in groups.columns], [start for _ in groups.columns]
 
-    def _learn(self, started: list[Any], first: int) -> None:
+    def _learn(self, started: list[Any], starts: list[tuple[float, float]], first: int) -> None:
         """Learn kernel, scale and nugget of each group, and what follows from them."""
         rng = np.random.default_rng(self.random_state)
         budget = Budget(self.n_subset, first, self.full_evaluations) if self.optimise else None
-        found, coefficients, rank = self._groups.learned(started, budget, rng)
+        found, coefficients, rank = self._groups.learned(started, starts, budget, rng)
         for name, value in found.items():
             setattr(self, f"{name}_", value)
         sizes = np.linalg.svd(self.mixing_, compute_uv=False)
