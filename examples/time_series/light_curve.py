@@ -6,12 +6,13 @@ The curve is generated, so that what is found can be compared with what is true.
 import gpytorch
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from astropy.timeseries import LombScargle
 
 import equatorium as eq
 from equatorium_gp.kernels import load
 
-PERIOD, SLOPE = 4.3, 0.02  # days; magnitudes a day
+PERIOD, SLOPE = 4.3, 0.05  # days; magnitudes a day
 
 
 def truth(t):
@@ -41,16 +42,22 @@ frequency, power = LombScargle(t, flat, dy).autopower(maximum_frequency=2.0)
 start = 1.0 / frequency[power.argmax()]
 
 width = np.ptp(t)
-model = eq.emulator("trend-gp", kernel=quasi_periodic(start, 20.0, width), trend="linear")
+kernel = quasi_periodic(start, 20.0, width)
+model = eq.emulator("trend-gp", kernel=kernel, trend="linear", n_subset=len(t))
 model.fit(t[:, None], y, noise=dy**2)
 
 learned = quasi_periodic(start, 20.0, width)
 load(learned, model.kernel_parameters_[0])
 period = width * learned.kernels[0].period_length.item()
-# Terms are Legendre polynomials of time scaled to [-1, 1].
+# Terms are Legendre polynomials of time scaled to [-1, 1], by generalised least squares.
 slope = model.coefficients_[1, 0] * 2.0 / width
+x = torch.from_numpy((t[:, None] - t[0]) / width)
+K = model.signal_variance_ * learned(x).to_dense().detach().numpy()
+K += np.diag(dy**2 + model.nugget_variance_)
+H = np.column_stack([np.ones_like(t), t])
+error = np.sqrt(np.linalg.inv(H.T @ np.linalg.solve(K, H))[1, 1])
 print(f"period: {start:.3f} d at the start, {period:.3f} d learned, {PERIOD} d true")
-print(f"trend: {slope:.4f} mag/d, {SLOPE} mag/d true")
+print(f"trend: {slope:.4f} +- {error:.4f} mag/d, {SLOPE} mag/d true")
 
 grid = np.linspace(-2.0, 64.0, 800)
 mean, std = model.predict(grid[:, None], return_std=True)

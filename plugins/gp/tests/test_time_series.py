@@ -110,9 +110,9 @@ def test_the_example_finds_period_and_trend_and_fills_the_gap(tmp_path):
     )
     assert result.returncode == 0, result.stderr[-3000:]
     numbers = [float(x) for x in re.findall(r"\d+\.\d+", result.stdout)]
-    _, period, true_period, slope, true_slope, error, predicted = numbers
+    _, period, true_period, slope, its_error, true_slope, error, predicted = numbers
     assert abs(period - true_period) < 0.02
-    assert abs(slope - true_slope) < 0.01
+    assert abs(slope - true_slope) < 3 * its_error < 0.06
     assert 0.3 < error / predicted < 2.0
     assert (tmp_path / "time_series.png").stat().st_size > 20_000
 
@@ -149,7 +149,8 @@ def test_twelve_gaps_in_a_kepler_light_curve_of_2260_points():
         t, flux, error = (file[name][:2500] for name in ("time", "flux", "err"))
     starts = np.linspace(t[0] + 3.0, t[-1] - 4.0, 12)
     gap = ((t[:, None] > starts) & (t[:, None] < starts + 0.5)).any(axis=1)
-    model = eq.emulator("trend-gp", kernel="matern32", trend="constant", full_evaluations=0)
+    options = {"trend": "constant", "full_evaluations": 0, "random_state": 0}
+    model = eq.emulator("trend-gp", kernel="matern32", **options)
     model.fit(t[~gap][:, None], flux[~gap], noise=error[~gap] ** 2)
     assert len(model.X_) == 2260
     mean, std = model.predict(t[gap][:, None], return_std=True)
