@@ -16,7 +16,7 @@ from equatorium_gp.correlation import shrunk_correlation, variance_factor
 from equatorium_gp.fit import Budget, Problem, to_device
 from equatorium_gp.inducing import greedy, matrix, own
 from equatorium_gp.noise import factorise
-from equatorium_gp.options import chosen_kernel, chosen_trend, usable_device
+from equatorium_gp.options import PLAIN, chosen_trend, usable_device
 from equatorium_gp.outputs import Mixing
 from equatorium_gp.refine import refined
 from equatorium_gp.shared import Shared
@@ -55,8 +55,8 @@ class SparseGP(Emulator):
     Parameters
     ----------
     kernel : str
-        As in `TrendGP`; "auto" is ``"scale(matern52) + scale(rbf)"``, or ``"matern52"`` for few
-        runs.
+        As in `TrendGP`; "auto" is ``"matern52"``. A term that varies over much less than the
+        distance of inducing points can only be taken for noise.
     trend : str
         As in `TrendGP`; "auto" is linear where there are 3 runs per term, else constant.
     n_inducing : int
@@ -136,7 +136,7 @@ class SparseGP(Emulator):
         self.center_, self.mixing_ = found.center, found.mixing
         scores, x = (Y - found.center) @ found.unmixing, (X - self.low_) / self.width_
         self.trend_ = chosen_trend(self.trend, n, d)
-        self.kernel_ = chosen_kernel(self.kernel, n * scores.shape[1], d)
+        self.kernel_ = PLAIN if self.kernel == "auto" else self.kernel
         kernel = self._built()
         H = Basis(terms(self.trend_, range(d)))(x)
         declared = None if noise is None else found.noise(noise)
