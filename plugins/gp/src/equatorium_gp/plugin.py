@@ -81,3 +81,11 @@ def register_emulators() -> Iterable[Method]:
             "Research 21, 131, arXiv:2008.00323"
         ),
     )
+    yield Method(
+        name="grid-gp",
+        target="equatorium_gp.grid_gp:GridGP",
+        summary="Gaussian processes of images and other grids, complete or with gaps",
+        capabilities=("variance", "noise"),
+        requires=("torch", "gpytorch"),
+        reference="Wilson A. G. et al. 2014, NeurIPS 27, arXiv:1310.5288",
+    )
