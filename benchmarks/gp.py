@@ -172,8 +172,16 @@ def gather(cells: dict[str, Any], problem: str, method: str) -> dict[int, dict[s
 def spread(values: Any, digits: str) -> str:
     """Mean with its standard error."""
     values = np.asarray(values, float)
+    digits = ".1e" if np.abs(values).max() > 1e3 else digits
     error = f" +- {values.std(ddof=1) / len(values) ** 0.5:{digits}}" if len(values) > 1 else ""
     return f"{values.mean():{digits}}{error}"
+
+
+def short(value: float) -> str:
+    """Three digits, or a dash for what was not measured."""
+    if not np.isfinite(value):
+        return "-"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def table_row(method: str, found: dict[int, Any], ours: dict[int, Any]) -> str:
@@ -196,11 +204,11 @@ def table_row(method: str, found: dict[int, Any], ours: dict[int, Any]) -> str:
         gains = [ours[s]["mlpd"] - good[s]["mlpd"] for s in both]
         versus = [f"{time:.2g}", f"{crps:.2f}", spread(gains, "+.3f").replace("+- +", "+- ")]
     count = str(len(good)) if len(good) == len(found) else f"{len(good)} of {len(found)}"
-    points = " / ".join(f"{mean(f'us_cpu_{b}'):.3g}" for b in (1, 64, 10_000))
+    points = " / ".join(short(mean(f"us_cpu_{b}")) for b in (1, 64, 10_000))
     columns = [
         method,
         count,
-        f"{mean('fit_cpu_s'):.3g}",
+        short(mean("fit_cpu_s")),
         versus[0],
         f"{mean('nrmse'):.2g}",
         f"{mean('crps'):.3g}",
@@ -215,7 +223,7 @@ def table_row(method: str, found: dict[int, Any], ours: dict[int, Any]) -> str:
 
 
 def table(cells: dict[str, Any]) -> str:
-    """Give all cells as Markdown, a problem at a time, the best CRPS first."""
+    """Give all cells as Markdown, a problem at a time, the best mean CRPS of a method first."""
     names = (
         "method", "designs", "fit CPU s", "gp / it", "NRMSE", "CRPS", "gp / it", "z2", "cov95",
         "MLPD", "gp - it", "CPU us a point: 1 / 64 / 10,000", "peak MB",

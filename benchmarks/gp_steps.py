@@ -33,15 +33,16 @@ from equatorium_gp.fit import Objective, Problem
 from equatorium_gp.stationary import Stationary
 
 
-def milliseconds(call: Callable[[], Any], repeats: int) -> float:
-    """Median CPU milliseconds of a call, after one that does not count."""
-    call()
+def milliseconds(repeats: int, *calls: Callable[[], Any]) -> list[float]:
+    """Median CPU milliseconds of calls that take turns, after one each that does not count."""
     times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return 1e3 * float(np.median(times))
+    for _ in range(repeats + 1):
+        for call in calls:
+            start = time.process_time()
+            call()
+            times.append(time.process_time() - start)
+    rounds = np.reshape(times, (-1, len(calls)))[1:]
+    return [float(t) for t in 1e3 * np.median(rounds, axis=0)]
 
 
 def matern(distance: np.ndarray) -> np.ndarray:
@@ -110,14 +111,16 @@ def gpytorch_step(X: np.ndarray, Y: np.ndarray) -> Callable[[], Any]:
     return step
 
 
-def gpytorch_prediction(X: np.ndarray, Y: np.ndarray, points: np.ndarray) -> Callable[[], Any]:
-    """Mean and variance of the outputs, with GPyTorch's caches warm."""
+def gpytorch_prediction(
+    X: np.ndarray, Y: np.ndarray, points: np.ndarray, fast: bool
+) -> Callable[[], Any]:
+    """Mean and variance, with GPyTorch's caches warm; `fast` is its low-rank approximation."""
     model, _ = batch(X, Y)
     model.eval()
     where = torch.as_tensor(points, dtype=torch.float32).expand(Y.shape[1], *points.shape)
 
     def predict() -> Any:
-        with torch.no_grad(), gpytorch.settings.fast_pred_var():
+        with torch.no_grad(), gpytorch.settings.fast_pred_var(fast):
             found = model(where)
             return found.mean, found.variance
 
@@ -146,28 +149,23 @@ def measure(n: int, repeats: int) -> dict[str, float]:
     X, Y, points = data["X"], data["Y"], data["Xt"][:64]
     Y = (Y - Y.mean(axis=0)) / Y.std(axis=0)
     K = np.asfortranarray(matern(cdist(X, X)) + 1e-4 * np.eye(n))
-    found = {
-        "step: floor, potrf + potri": milliseconds(lambda: factor_and_invert(K), 3 * repeats),
-        "step: ours": milliseconds(ours_step(X, Y), 3 * repeats),
-        "step: floor again": milliseconds(lambda: factor_and_invert(K), 3 * repeats),
-        "step: scikit-learn": milliseconds(sklearn_step(X, Y), repeats),
-        "step: gpytorch": milliseconds(gpytorch_step(X, Y), repeats),
-    }
+    found: dict[str, float] = {}
+    names = ("step: floor, potrf + potri", "step: ours")
+    calls = (lambda: factor_and_invert(K), ours_step(X, Y))
+    found |= zip(names, milliseconds(8 * repeats, *calls), strict=True)
+    for name, step in (("scikit-learn", sklearn_step), ("gpytorch", gpytorch_step)):
+        found |= {f"step: {name}": milliseconds(repeats, step(X, Y))[0]}
     model = eq.emulator("trend-gp").fit(X, Y)
-    floor = floor_prediction(X, Y, points)
-    found |= {
-        "64 points: floor": milliseconds(floor, 20 * repeats),
-        "64 points: ours, mean and variance": milliseconds(
-            lambda: model.predict(points, return_std=True), 20 * repeats
-        ),
-        "64 points: ours, full covariance": milliseconds(
-            lambda: model.predict_dist(points).cov(), 20 * repeats
-        ),
-        "64 points: floor again": milliseconds(floor, 20 * repeats),
-        "64 points: gpytorch, mean and variance": milliseconds(
-            gpytorch_prediction(X, Y, points), 3 * repeats
-        ),
-    }
+    names = ("64 points: floor", "64 points: ours, variances", "64 points: ours, full covariance")
+    calls = (
+        floor_prediction(X, Y, points),
+        lambda: model.predict(points, return_std=True),
+        lambda: model.predict_dist(points).cov(),
+    )
+    found |= zip(names, milliseconds(20 * repeats, *calls), strict=True)
+    for name, fast in (("", False), (", fast_pred_var", True)):
+        predict = gpytorch_prediction(X, Y, points, fast)
+        found |= {f"64 points: gpytorch, variances{name}": milliseconds(3 * repeats, predict)[0]}
     return found
 
 
@@ -182,7 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
         found = measure(200 if options.quick else 1000, 3)
     for name, value in found.items():
         floor = found["step: floor, potrf + potri" if name[0] == "s" else "64 points: floor"]
-        print(f"{name:40s}{value:10.2f} ms  {value / floor:8.2f} floors")
+        print(f"{name:44s}{value:10.2f} ms  {value / floor:8.2f} floors")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=1) + "\n")
 
