@@ -115,5 +115,5 @@ def test_a_valley_of_too_small_nuggets_is_left():
     kernels.coordinates(kernel)[0].set(np.array([0.0, 1.5, 13.6]))  # where it once ended
     objective = Objective(kernel, problem, one_ratio=True)
     before = objective(objective.read(1e-9))[0]
-    found = of_the_best_ratio(kernel, problem, np.array([1e-9, 1e-2]), 60)
+    found = of_the_best_ratio(kernel, problem, np.array([1e-9, 1e-2]), Budget())
     assert objective(objective.read(found))[0] < before - 0.5

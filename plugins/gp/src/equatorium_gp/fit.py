@@ -26,6 +26,8 @@ NUGGET_BOUNDS = (np.log(1e-9), np.log(1e2))
 RATIO_BOUNDS = (np.log(1e-9), np.log(1e9))  # of declared noise over signal
 NUGGETS_DIFFER = 2.0  # log likelihood an output: about what three further parameters gain by chance
 START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
+POOLED = 0.35  # scale of the Cauchy prior of kernels apart around what all would share: RESULTS.md
+DOUBTFUL = 0.01  # nugget over signal from which an output may have been lost to another's kernel
 FACTOR_FROM = 3000  # runs from which outputs share a nugget: a decomposition would cost too much
 
 
@@ -41,11 +43,14 @@ class Budget:
         with at most so many evaluations of its likelihood,
     full : int
         and so many of the likelihood of all runs finish.
+    centre : (k,) array, optional
+        Where the kernel's parameters are drawn to, in place of their priors: `POOLED` is how much.
     """
 
     n_subset: int = 400
     first: int = 60
     full: int = 8
+    centre: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,18 @@ class Objective:
     `one_ratio` all outputs share one ratio of nugget (or declared noise, of one output) to signal,
     in place of one each: a Cholesky factor then does. The ratios that move with the kernel's
     parameters, `free`, are the nugget's (beside declared noise, or with `one_ratio`) and the
-    declared noise's (of one output with `one_ratio`).
+    declared noise's (of one output with `one_ratio`). With a `centre` (k,) the kernel's parameters
+    are drawn to it, in place of their priors: those near it much, those of an output that is really
+    unlike the others little (a Cauchy prior on their logs).
     """
 
-    def __init__(self, kernel: Kernel, problem: Problem, one_ratio: bool = False) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        problem: Problem,
+        one_ratio: bool = False,
+        centre: FloatArray | None = None,
+    ) -> None:
         self.kernel, self.problem, self.one_ratio = kernel, problem, one_ratio
         self.contrasts = problem.contrasts()
         self.coordinates, self.closed = coordinates(kernel), Stationary.of(kernel)
@@ -113,6 +126,9 @@ class Objective:
         sizes = [*self.sizes, *[1] * self.free]
         self.mean = np.repeat([mean for mean, _ in priors], sizes)
         self.sd = np.repeat([np.inf if self.registered else sd for _, sd in priors], sizes)
+        self.pooled = slice(0, 0 if centre is None else len(centre))
+        if centre is not None:
+            self.mean[self.pooled], self.sd[self.pooled] = centre, np.inf
         self.bounds = np.repeat(np.reshape(bounds, (-1, 2)), sizes, axis=0)
         self.evaluations = 0
 
@@ -165,6 +181,9 @@ class Objective:
         away = (point - self.mean) / self.sd
         value -= 0.5 * float((away**2).sum())
         gradient = np.concatenate(slope) - away / self.sd
+        far = (point - self.mean)[self.pooled]
+        value -= float(np.log1p((far / POOLED) ** 2).sum())
+        gradient[self.pooled] -= 2.0 * far / (POOLED**2 + far**2)
         size = (len(problem.H) - self.contrasts.q) * problem.Y.shape[1]
         return -value / size, -gradient / size
 
@@ -201,7 +220,12 @@ class Objective:
 
 
 def maximise(
-    kernel: Kernel, problem: Problem, ratios: Any, evaluations: int, one_ratio: bool = False
+    kernel: Kernel,
+    problem: Problem,
+    ratios: Any,
+    evaluations: int,
+    one_ratio: bool = False,
+    centre: FloatArray | None = None,
 ) -> FloatArray:
     """Move a kernel to the posterior mode by L-BFGS; return the free ratios found, ones elsewhere.
 
@@ -210,7 +234,7 @@ def maximise(
     ratios : (2,) array
         Where the nugget's and the declared noise's start.
     """
-    objective = Objective(kernel, problem, one_ratio)
+    objective = Objective(kernel, problem, one_ratio, centre)
     found = np.array(ratios, dtype=np.float64)
     start = np.clip(objective.read(found), *objective.bounds.T)
     if start.size:
@@ -257,15 +281,18 @@ def learn(
     one = alone or not noisy
     found = np.array(start, dtype=np.float64)
     if budget.first:
-        found = maximise(kernel, few, found, budget.first, one)
+        found = maximise(kernel, few, found, budget.first, one, budget.centre)
         if one:
-            found = of_the_best_ratio(kernel, few, found, budget.first)
+            found = of_the_best_ratio(kernel, few, found, budget)
+        if alone and budget.centre is not None and found[0] > DOUBTFUL:
+            found = of_a_fresh_start(kernel, few, found, budget)
     shares = alone or (not noisy and n > FACTOR_FROM)
     if one and not shares and nuggets_differ(kernel, few, found):
         one = False
-        maximise(kernel, few, found, budget.first)
+        maximise(kernel, few, found, budget.first, centre=budget.centre)
     if budget.full and (few is not problem or not budget.first):
-        found = maximise(kernel, problem, np.maximum(found, 1e-9), budget.full, one)
+        start = np.maximum(found, 1e-9)
+        found = maximise(kernel, problem, start, budget.full, one, budget.centre)
     nugget, noise = float(found[0]), float(found[1])
     if not noisy:
         return 0.0, nugget if shares else None, (nugget, noise)
@@ -273,7 +300,7 @@ def learn(
 
 
 def of_the_best_ratio(
-    kernel: Kernel, problem: Problem, ratios: FloatArray, evaluations: int
+    kernel: Kernel, problem: Problem, ratios: FloatArray, budget: Budget
 ) -> FloatArray:
     """Go on from the ratio that is best over all decades, if the optimiser stopped in a valley."""
     place = int(problem.noise is not None)
@@ -287,13 +314,36 @@ def of_the_best_ratio(
         return ratios
     start = ratios.copy()
     start[place] = best
-    objective = Objective(kernel, problem, one_ratio=True)
-    points = [objective.read(ratios)]
-    found = maximise(kernel, problem, start, evaluations, one_ratio=True)
-    points.append(objective.read(found))
+    return _better(kernel, problem, (ratios, start), budget)
+
+
+def of_a_fresh_start(
+    kernel: Kernel, problem: Problem, ratios: FloatArray, budget: Budget
+) -> FloatArray:
+    """Try the priors' own centre, where what all outputs share left one with little but nugget."""
+    objective = Objective(kernel, problem, True, budget.centre)
+    here = objective.read(ratios)
+    for coordinate in objective.coordinates:
+        if np.isfinite(coordinate.prior()[1]):
+            coordinate.set(np.full(coordinate.raw.numel(), coordinate.prior()[0]))
+    return _better(kernel, problem, (ratios, np.array(START)), budget, here)
+
+
+def _better(
+    kernel: Kernel,
+    problem: Problem,
+    ratios: tuple[FloatArray, FloatArray],
+    budget: Budget,
+    here: FloatArray | None = None,
+) -> FloatArray:
+    """Go on from the second ratios; return, and leave the kernel, where it is better of the two."""
+    objective = Objective(kernel, problem, True, budget.centre)
+    before = objective.read(ratios[0]) if here is None else here
+    found = maximise(kernel, problem, ratios[1], budget.first, True, budget.centre)
+    points = [before, objective.read(found)]
     better = int(np.argmin([objective(point)[0] for point in points]))
     objective.write(points[better])
-    return (ratios, found)[better]
+    return (ratios[0], found)[better]
 
 
 def nuggets_differ(kernel: Kernel, problem: Problem, ratios: FloatArray) -> bool:

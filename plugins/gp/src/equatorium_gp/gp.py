@@ -16,9 +16,9 @@ from equatorium_gp.weights import worth
 
 KERNELS = ("rbf", "matern52")
 TRENDS = ("constant", "linear", "quadratic")
+MOST_APART = 40  # outputs up to which some members have a kernel for each
 OF_MEMBERS = (
     "active",
-    "sharing",
     "output_correlation",
     "n_subset",
     "full_evaluations",
@@ -50,7 +50,11 @@ class GP(Emulator):
     trends : "auto" or list of str
         Trends of the members; ``["constant", "linear", "quadratic"]`` by default. But for the
         first, those with more terms than half the runs are left out.
-    active, sharing, output_correlation, n_subset, full_evaluations, domain, device, random_state
+    sharing : str
+        As in `TrendGP`; "auto" are both: members through components of the outputs, and, with 2 to
+        40 outputs, two with a kernel for each output. The former know the outputs' differences, the
+        latter the outputs themselves better.
+    active, output_correlation, n_subset, full_evaluations, domain, device, random_state
         Of every member, as in `TrendGP`.
 
     Attributes
@@ -108,37 +112,51 @@ class GP(Emulator):
         return {"kernels": ["matern52"], "trends": ["constant", "linear"]}
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
-        self._weigh(self._fitted(X, Y, noise), Y, noise)
+        pairs = list(self._pairs(*X.shape, Y.shape[1]))
+        together = "components" if self.sharing == "auto" else self.sharing
+        members = self._fitted([(*pair, together) for pair in pairs], X, Y, noise)
+        if self.sharing == "auto" and 1 < Y.shape[1] <= MOST_APART:
+            trend = self._best_trend(members, Y, noise)
+            apart = [(kernel, trend, "each") for kernel in KERNELS if (kernel, trend) in pairs]
+            members += self._fitted(apart, X, Y, noise) if apart else []
+        self._weigh(members, Y, noise)
+
+    def _best_trend(self, members: list[TrendGP], Y: FloatArray, noise: FloatArray | None) -> str:
+        """Give the trend whose members have the largest weights."""
+        total: dict[str, float] = {}
+        for member, weights in zip(members, _worth(members, Y, noise)[0], strict=True):
+            total[member.trend] = total.get(member.trend, 0.0) + float(weights.sum())
+        return max(total, key=total.__getitem__)
 
     def _weigh(self, members: list[TrendGP], Y: FloatArray, noise: FloatArray | None) -> None:
         """Keep the members that are of use, each with its weights."""
-        declared = np.zeros_like(Y) if noise is None else noise
-        left_out = [member.loo() for member in members]
-        error = np.stack([Y - each.mean for each in left_out])
-        variance = np.stack([each.variance for each in left_out])
-        weights, factors, scores = worth(error, variance, declared)
+        weights, factors, scores = _worth(members, Y, noise)
         used = np.flatnonzero(weights.any(axis=1))
         self.members_ = [members[i] for i in used]
         self.weights_, self.factors_ = weights[used], factors[used]
         self.scores_ = scores[used]
 
-    def _fitted(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> list[TrendGP]:
-        """Fit all members; one that fails is told of and left out."""
-        members, failures = [], []
-        for kernel, trend in self._pairs(*X.shape, Y.shape[1]):
+    def _fitted(
+        self,
+        members: Sequence[tuple[str, str, str]],
+        X: FloatArray,
+        Y: FloatArray,
+        noise: FloatArray | None,
+    ) -> list[TrendGP]:
+        """Fit members (kernel, trend, sharing); one that fails is told of and left out."""
+        fitted, failures = [], []
+        for kernel, trend, sharing in members:
             options = {name: getattr(self, name) for name in OF_MEMBERS}
-            if members:  # what was best for one is so for all
-                options["sharing"] = members[0].sharing_
-            member = TrendGP(kernel=kernel, trend=trend, **options)
+            member = TrendGP(kernel=kernel, trend=trend, sharing=sharing, **options)
             try:
-                members.append(member.fit(X, Y, noise=noise))
+                fitted.append(member.fit(X, Y, noise=noise))
             except (EquatoriumError, np.linalg.LinAlgError) as error:
                 failures.append(f"{kernel} with trend {trend}: {error}")
-        if not members:
+        if not fitted:
             raise InputError(f"GP has no member that could be fitted. {' '.join(failures)}")
         for text in failures:
             warnings.warn(f"GP goes on without a member: {text}", stacklevel=4)
-        return members
+        return fitted
 
     def _pairs(self, n: int, d: int, p: int) -> Iterator[tuple[str, str]]:
         """Kernels and trends of the members; the first trend is always tried."""
@@ -261,6 +279,16 @@ class GP(Emulator):
             if (factors <= 0).any():
                 raise StateError("'factors_' of the state of GP must be positive.")
         return super().set_state(state)
+
+
+def _worth(
+    members: Sequence[TrendGP], Y: FloatArray, noise: FloatArray | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Weights, variance factors and scores (k, p), by `equatorium_gp.weights.worth`."""
+    left_out = [member.loo() for member in members]
+    error = np.stack([Y - each.mean for each in left_out])
+    variance = np.stack([each.variance for each in left_out])
+    return worth(error, variance, np.zeros_like(Y) if noise is None else noise)
 
 
 def _names(option: str, given: Any, usual: Sequence[str]) -> Sequence[str]:

@@ -29,7 +29,7 @@ def check_state(model: Any) -> None:
         "mixing_": (k, p), "unmixing_": (p, k), "active_": (None,), "run_noise_": (g, n),
         "output_noise_": (None,), "ratio_": (k,), "scale_": (k,), "delta_": (g,),
         "variance_factor_": (g,), "kernel_parameters_": (g, None), "error_correlation_": (k, k),
-        "coefficients_": (None, p), "noise_": (None, p), "one_ratio_": (g,),
+        "coefficients_": (None, p), "noise_": (None, p), "one_ratio_": (g,), "common_": (None,),
     }  # fmt: skip
     for name, shape in shapes.items():
         value = getattr(model, name, None)
@@ -93,6 +93,7 @@ def _with_noise(new: dict[str, Any]) -> dict[str, Any]:
     return {
         **new,
         "sharing_": sharing,
+        "common_": np.zeros(0),
         "one_ratio_": np.zeros(groups, dtype=np.int64),
         "noise_": noise,
     }

@@ -59,14 +59,13 @@ class TrendGP(Emulator):
         parameters, else ``"matern52"``.
     trend : str
         ``"constant"``, ``"linear"``, ``"purequadratic"`` (no products), ``"quadratic"`` or
-        ``"cubic"`` in the active inputs; ``"auto"`` is linear where there are 3 runs per term, else
-        constant.
+        ``"cubic"`` in the active inputs; ``"auto"`` is linear with 3 runs per term, else constant.
     active : "all", "auto", int or list of int
         Inputs that trend and process see (a factor of the kernel with its own ``[columns]``
         sees those); what the others do goes to the nugget. See `equatorium_gp.trend.active_inputs`.
     sharing : str
         ``"components"``: as above; ``"all"``: outputs themselves, all with one kernel; ``"each"``:
-        outputs themselves, each with a kernel of its own, started from the one that all would
+        outputs themselves, each with a kernel of its own, drawn towards the one that all would
         share; "auto": ``"components"`` (or ``"all"``, where runs are few or without
         `output_correlation`) unless, with at most 12 outputs, ``"each"`` is clearly better by its
         joint leave-one-out log score (`equatorium_gp.sharing.least_gain`), on `n_subset` runs.
@@ -103,15 +102,13 @@ class TrendGP(Emulator):
     mixing_, unmixing_ : (k, p) and (p, k) arrays
         From components to outputs and back; `group_` (k,) says which components share a kernel.
     variance_factor_ : (g,) array
-        By which predicted variances are larger than the kernel says, so that the leave-one-out
-        errors are as large as predicted; one per group.
+        By which variances are larger than the kernels say, so that leave-one-out errors fit them.
     error_correlation_ : (k, k) array
-        Of the components' errors, from the leave-one-out errors, shrunk towards the identity.
+        Of the components' leave-one-out errors, shrunk towards the identity.
     log_likelihood_ : float
         Restricted log marginal likelihood of all outputs.
     noise_misfit_ : float
-        Declared noise is used as a product, run by component (`equatorium_gp.noise.factorise`);
-        this is the rms of the log ratio of declared to used variances; 0 is exact.
+        Rms of the log ratio of declared to used noise (`equatorium_gp.noise.factorise`).
 
     References
     ----------
@@ -165,9 +162,8 @@ class TrendGP(Emulator):
         self.noise_ = np.zeros((0, Y.shape[1])) if noise is None or not noise.any() else noise
         self.X_, self.Y_ = X, Y
         if self.sharing == "auto" and 1 < Y.shape[1] <= MOST_APART and self.optimise:
-            few = min(n, self.n_subset)
-            best = better_of_both(self, few)
-            if few == n:
+            best = better_of_both(self, min(n, self.n_subset))
+            if n <= self.n_subset:
                 self.__dict__.update(best.__dict__)
             else:
                 self._fit_as(best.sharing_, best)
@@ -236,6 +232,7 @@ class TrendGP(Emulator):
         if self.kernel_ != known.kernel_ or g != len(known.kernel_parameters_):
             self._learn(*self._started(), FIRST)
             return
+        self.common_ = known.common_
         started, starts = [self._build_kernel() for _ in range(g)], []
         for i, kernel in enumerate(started):
             kernels.load(kernel, known.kernel_parameters_[i])
@@ -250,16 +247,20 @@ class TrendGP(Emulator):
     def _started(self) -> tuple[list[Any], list[tuple[float, float]]]:
         """Kernels and ratios to start from: of outputs apart, what all would share."""
         kernel, groups, start = self._build_kernel(), self._groups, START
+        self.common_ = np.zeros(0)
         if self.sharing_ == "each" and self.n_outputs_ > 1 and self.optimise:
             rng = np.random.default_rng(self.random_state)
             start = groups.warm(kernel, Budget(self.n_subset, FIRST, 0), rng)
+            self.common_ = np.concatenate([c.get() for c in kernels.coordinates(kernel)])
         return [copy.deepcopy(kernel) for _ in groups.columns], [start for _ in groups.columns]
 
     def _learn(self, started: list[Any], starts: list[tuple[float, float]], first: int) -> None:
         """Learn kernel, scale and nugget of each group, and what follows from them."""
         rng = np.random.default_rng(self.random_state)
-        budget = Budget(self.n_subset, first, self.full_evaluations) if self.optimise else None
-        found, coefficients, rank = self._groups.learned(started, starts, budget, rng)
+        centre = self.common_ if self.common_.size else None
+        budget = Budget(self.n_subset, first, self.full_evaluations, centre)
+        effort = budget if self.optimise else None
+        found, coefficients, rank = self._groups.learned(started, starts, effort, rng)
         for name, value in found.items():
             setattr(self, f"{name}_", value)
         sizes = np.linalg.svd(self.mixing_, compute_uv=False)
@@ -349,9 +350,8 @@ class TrendGP(Emulator):
             self._box = domain.Box(self.X_, getattr(self, "feature_names_in_", None))
             groups = self._groups
             built = [self._build_kernel() for _ in groups.columns]
-            shared, columns = groups.rebuilt(self, built), groups.columns
-            basis = Basis(self.terms_)
-            self._process = Process(self.low_, self.width_, basis, columns, shared, mixing)
+            shared, basis = groups.rebuilt(self, built), Basis(self.terms_)
+            self._process = Process(self.low_, self.width_, basis, groups.columns, shared, mixing)
         return self
 
     @classmethod
