@@ -62,10 +62,17 @@ def inverse(L: Tensor) -> Tensor:
     if L.device.type != "cpu":
         return torch.cholesky_inverse(L)
     upper, _ = lapack.dpotri(L.numpy().T, lower=0)
-    lower = torch.from_numpy(upper.T).tril_()
-    found = lower + lower.T
-    found.diagonal().mul_(0.5)
-    return found
+    return _mirrored(torch.from_numpy(upper.T))
+
+
+def _mirrored(lower: Tensor, rows: int = 128) -> Tensor:
+    """Copy the lower triangle to the upper one, in place, by blocks that stay in the cache."""
+    for start in range(0, len(lower), rows):
+        part = slice(start, start + rows)
+        lower[:start, part] = lower[part, :start].T
+        block = lower[part, part]
+        block.copy_(block.tril() + block.tril(-1).T)
+    return lower
 
 
 def inverse_root(L: Tensor) -> Tensor:

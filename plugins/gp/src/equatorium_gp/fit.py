@@ -157,7 +157,7 @@ class Objective:
         with torch.no_grad():
             unit = K.diagonal().mean()
             R = K / unit
-            if not bool(torch.isfinite(R).all()):
+            if not bool(torch.isfinite(R.sum())):
                 raise InputError(
                     f"The kernel gave values that are not finite at the parameters {point}. "
                     "Check its parameters and which inputs it is applied to."

@@ -11,6 +11,7 @@ kernel and its backward pass give, at a part of their time and memory.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import gpytorch.kernels as gk
@@ -21,31 +22,37 @@ from equatorium.checks import FloatArray
 from equatorium_gp.kernels import Coordinate, Kernel, coordinates, dense
 from equatorium_gp.spectral import Tensor, array
 
-Family = Callable[[Tensor], tuple[Tensor, Tensor]]
+# Writes f(s) and w(s) of squared distances, which it uses up.
+Family = Callable[[Tensor, Tensor, Tensor], None]
+BLOCK = (
+    65_536  # entries worked on at a time, 512 kB: what does not leave the cache is twice as fast
+)
 
 
-def _rbf(s: Tensor) -> tuple[Tensor, Tensor]:
-    k = torch.exp(-0.5 * s)
-    return k, k
+def _rbf(s: Tensor, k: Tensor, w: Tensor) -> None:
+    torch.exp(s.mul_(-0.5), out=k)
+    w.copy_(k)
 
 
-def _matern12(s: Tensor) -> tuple[Tensor, Tensor]:
-    r = s.sqrt()
-    k = torch.exp(-r)
-    return k, torch.where(r > 0, k / r, 0.0)
+def _matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
+    r = s.sqrt_()
+    torch.exp(-r, out=k)
+    torch.div(k, r, out=w).masked_fill_(r == 0, 0.0)
 
 
-def _matern32(s: Tensor) -> tuple[Tensor, Tensor]:
-    a = (3.0 * s).sqrt_()
+def _matern32(s: Tensor, k: Tensor, w: Tensor) -> None:
+    a = s.mul_(3.0).sqrt_()
     e = torch.exp(-a)
-    return (1.0 + a).mul_(e), 3.0 * e
+    torch.add(a, 1.0, out=k).mul_(e)
+    torch.mul(e, 3.0, out=w)
 
 
-def _matern52(s: Tensor) -> tuple[Tensor, Tensor]:
-    a = (5.0 * s).sqrt_()
+def _matern52(s: Tensor, k: Tensor, w: Tensor) -> None:
+    a = s.mul_(5.0).sqrt()
     e = torch.exp(-a)
-    slope = (1.0 + a).mul_(e)
-    return (5.0 / 3.0 * s).mul_(e).add_(slope), slope.mul_(5.0 / 3.0)
+    torch.add(a, 1.0, out=w).mul_(e)
+    torch.mul(s, e, out=k).div_(3.0).add_(w)
+    w.mul_(5.0 / 3.0)
 
 
 _MATERN: dict[float, Family] = {0.5: _matern12, 1.5: _matern32, 2.5: _matern52}
@@ -71,12 +78,27 @@ class Term:
             one = one * scale.outputscale
         return one
 
-    def squares(self, u: Tensor, v: Tensor) -> Tensor:
+    def evaluate(self, u: Tensor, v: Tensor, same: bool = False) -> tuple[Tensor, Tensor]:
+        """Return amplitude times f and times w (m, n) of lengths (m, d) and (n, d)."""
+        middle = v.mean(dim=0)
+        u, v, amplitude = u - middle, v - middle, self.amplitude()
+        k = torch.empty(len(u), len(v), dtype=u.dtype, device=u.device)
+        w = torch.empty_like(k)
+        rows = max(1, BLOCK // len(v)) if u.device.type == "cpu" else len(u)
+        for start in range(0, len(u), rows):
+            part = slice(start, start + rows)
+            s = self._squares(u[part], v)
+            if same:
+                s.diagonal(start).zero_()
+            self.family(s, k[part], w[part])
+            k[part].mul_(amplitude)
+            w[part].mul_(amplitude)
+        return k, w
+
+    def _squares(self, u: Tensor, v: Tensor) -> Tensor:
         """Return squared distances (m, n)."""
         if self.family is _matern12:  # its root is not smooth at 0: no cancellation allowed
             return torch.cdist(u, v, compute_mode="donot_use_mm_for_euclid_dist").square_()
-        middle = v.mean(dim=0)
-        u, v = u - middle, v - middle
         s = torch.addmm((v * v).sum(dim=1)[None], u, v.T, alpha=-2.0)
         return s.add_((u * u).sum(dim=1)[:, None]).clamp_(min=0.0)
 
@@ -98,14 +120,12 @@ class Stationary:
     def matrix(self, X: Tensor, other: Tensor | None = None) -> Tensor:
         """Return the kernel (m, n) between X (m, d) and other (n, d), by default X itself."""
         with torch.no_grad():
-            total: Tensor = 0.0
+            parts = []
             for term in self.terms:
                 u = term.lengths(X)
-                s = term.squares(u, u if other is None else term.lengths(other))
-                if other is None:
-                    s.fill_diagonal_(0.0)
-                total = term.family(s)[0].mul_(term.amplitude()) + total
-            return total
+                v = u if other is None else term.lengths(other)
+                parts.append(term.evaluate(u, v, same=other is None)[0])
+            return reduce(torch.Tensor.add_, parts)
 
     def variance(self) -> float:
         """Return the kernel of a point with itself."""
@@ -115,16 +135,12 @@ class Stationary:
     def evaluate(self, X: Tensor) -> tuple[Tensor, "Slopes"]:
         """Return the kernel (n, n) of X (n, d), and what its gradient needs."""
         with torch.no_grad():
-            total: Tensor = 0.0
-            kept = []
-            for term in self.terms:
-                u = term.lengths(X)
-                k, w = term.family(term.squares(u, u).fill_diagonal_(0.0))
-                amplitude = term.amplitude()
-                # Of RBF the kernel is its own slope: what is kept must not be altered.
-                k = k.mul(amplitude) if k is w else k.mul_(amplitude)
-                kept.append((u - u.mean(dim=0), k, w.mul_(amplitude)))
-                total = k + total
+            lengths = [term.lengths(X) for term in self.terms]
+            parts = [t.evaluate(u, u, same=True) for t, u in zip(self.terms, lengths, strict=True)]
+            total = parts[0][0].clone()
+            for k, _ in parts[1:]:
+                total += k
+            kept = [(u - u.mean(dim=0), *part) for u, part in zip(lengths, parts, strict=True)]
             return total, Slopes(self, kept)
 
     def input_gradient(self, X: Tensor, other: Tensor, upstream: Tensor) -> FloatArray:
@@ -133,7 +149,7 @@ class Stationary:
         with torch.no_grad():
             for term in self.terms:
                 u, v = term.lengths(X), term.lengths(other)
-                M = term.family(term.squares(u, v))[1].mul_(upstream).mul_(term.amplitude())
+                M = term.evaluate(u, v)[1].mul_(upstream)
                 slope = (M @ v - M.sum(dim=1)[:, None] * u) / term.module.lengthscale
                 if term.columns is None:
                     total += slope
