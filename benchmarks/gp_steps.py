@@ -155,11 +155,18 @@ def measure(n: int, repeats: int) -> dict[str, float]:
     found |= zip(names, milliseconds(8 * repeats, *calls), strict=True)
     for name, step in (("scikit-learn", sklearn_step), ("gpytorch", gpytorch_step)):
         found |= {f"step: {name}": milliseconds(repeats, step(X, Y))[0]}
-    model = eq.emulator("trend-gp").fit(X, Y)
-    names = ("64 points: floor", "64 points: ours, variances", "64 points: ours, full covariance")
+    model = eq.emulator("trend-gp", kernel="matern52").fit(X, Y)
+    shared = eq.emulator("trend-gp", kernel="matern52", sharing="all").fit(X, Y)
+    names = (
+        "64 points: floor",
+        "64 points: ours, one kernel, variances",
+        "64 points: ours, one kernel, full covariance",
+        "64 points: ours, components, full covariance",
+    )
     calls = (
         floor_prediction(X, Y, points),
-        lambda: model.predict(points, return_std=True),
+        lambda: shared.predict(points, return_std=True),
+        lambda: shared.predict_dist(points).cov(),
         lambda: model.predict_dist(points).cov(),
     )
     found |= zip(names, milliseconds(20 * repeats, *calls), strict=True)

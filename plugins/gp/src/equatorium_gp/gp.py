@@ -148,8 +148,12 @@ class GP(Emulator):
         for kernel, trend, sharing in members:
             options = {name: getattr(self, name) for name in OF_MEMBERS}
             member = TrendGP(kernel=kernel, trend=trend, sharing=sharing, **options)
+            like = [m for m in fitted if (m.kernel, m.sharing) == (kernel, sharing)]
             try:
-                fitted.append(member.fit(X, Y, noise=noise))
+                if like:  # another trend: the kernel is near
+                    fitted.append(member.fit_from(like[0], X, Y, noise=noise))
+                else:
+                    fitted.append(member.fit(X, Y, noise=noise))
             except (EquatoriumError, np.linalg.LinAlgError) as error:
                 failures.append(f"{kernel} with trend {trend}: {error}")
         if not fitted:

@@ -8,8 +8,7 @@ from typing import Any, Self
 import gpytorch
 import numpy as np
 
-from equatorium import Emulator, Gaussian
-from equatorium.checks import FloatArray, Rng, generator
+from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium_gp import domain, kernels
 from equatorium_gp.components import Components
@@ -23,6 +22,7 @@ from equatorium_gp.options import (
     usable_device,
 )
 from equatorium_gp.outputs import Mixing
+from equatorium_gp.predicting import ProcessEmulator
 from equatorium_gp.process import Process
 from equatorium_gp.sharing import MOST_APART, better_of_both
 from equatorium_gp.state import check_state, migrated
@@ -31,7 +31,7 @@ from equatorium_gp.trend import Basis, active_inputs, terms
 FIRST = 60  # evaluations of the likelihood of the subset
 
 
-class TrendGP(Emulator):
+class TrendGP(ProcessEmulator):
     r"""Polynomial trend, Gaussian process and nugget, for many outputs at the cost of a few.
 
     For every output i
@@ -154,6 +154,35 @@ class TrendGP(Emulator):
         self.random_state = random_state
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+        self._take(X, Y, noise)
+        if self.sharing == "auto" and 1 < Y.shape[1] <= MOST_APART and self.optimise:
+            # Beyond n_subset runs, half of so many tell what to share at a small part of the cost.
+            few = len(X) if len(X) <= self.n_subset else max(self.n_subset // 2, 2)
+            best = better_of_both(self, few)
+            if few == len(X):
+                self.__dict__.update(best.__dict__)
+            else:
+                self._fit_as(best.sharing_)
+        else:
+            self._fit_as("components" if self.sharing == "auto" else self.sharing)
+
+    def fit_from(self, other: "TrendGP", X: Any, y: Any, *, noise: Any = None) -> Self:
+        """Fit as `fit` does, from where another fit to the same runs, with the same kernel, ended.
+
+        Parameters
+        ----------
+        other : TrendGP
+            With another trend, say. Its `sharing_` is taken.
+        X, y, noise
+            As in `fit`.
+        """
+        X, Y, noise = self._validate_fit(X, y, noise)
+        self._take(X, Y, noise)
+        self._fit_as(other.sharing_, other)
+        return self._finish()
+
+    def _take(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+        """Check options and keep the runs."""
         if (n := len(X)) < 2:
             raise InputError(f"TrendGP needs 2 runs to tell signal from nugget: n_samples={n}.")
         usable_device(self.device)
@@ -161,14 +190,6 @@ class TrendGP(Emulator):
         check_choice("domain", self.domain, domain.POLICIES)
         self.noise_ = np.zeros((0, Y.shape[1])) if noise is None or not noise.any() else noise
         self.X_, self.Y_ = X, Y
-        if self.sharing == "auto" and 1 < Y.shape[1] <= MOST_APART and self.optimise:
-            best = better_of_both(self, min(n, self.n_subset))
-            if n <= self.n_subset:
-                self.__dict__.update(best.__dict__)
-            else:
-                self._fit_as(best.sharing_, best)
-        else:
-            self._fit_as("components" if self.sharing == "auto" else self.sharing)
 
     def _fit_as(
         self, sharing: str, known: "TrendGP | None" = None, runs: int | None = None
@@ -180,7 +201,7 @@ class TrendGP(Emulator):
         if known is None:
             self._learn(*self._started(), FIRST if sharing != "each" else FIRST // 2)
         else:
-            self._learn_on(known, 0)
+            self._learn_on(known, FIRST // 2)
 
     def _structure(self, sharing: str, runs: int | None = None) -> None:
         """Choose components, active inputs, trend, and the kernel that so many runs can teach."""
@@ -284,59 +305,6 @@ class TrendGP(Emulator):
         share = self.delta_[self.group_] if self.output_noise_.size else self.ratio_
         factor = np.sqrt(share * self.scale_)[:, None] * self.mixing_
         return np.asarray((factor * (self.error_correlation_ @ factor)).sum(axis=0))
-
-    def _predict_dist(self, X: FloatArray) -> Gaussian:
-        return self._process.predict(X, self._box.inflation(X, self.domain))
-
-    def loo(self) -> Gaussian:
-        """Predict every run from all others at the hyperparameters of all, in closed form.
-
-        Returns
-        -------
-        Gaussian
-            (n, p), as `predict_dist` would give: with the nugget, without the declared noise.
-        """
-        self._validate_query(self.X_)
-        return self._process.leave_one_out()
-
-    def predict_dist_vjp(self, X: Any, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
-        """Gradient (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * covariance)`` by X.
-
-        Parameters
-        ----------
-        X : array_like, shape (m, d)
-        mean_bar : (m, p) array
-        cov_bar : (m, p, p) array
-        """
-        return self._process.pulled(self._validate_query(X), mean_bar, cov_bar)
-
-    def predict_joint(self, X: Any, output: int = 0) -> FloatArray:
-        """Covariance (m, m) of one output between points X (m, d), the nugget on its diagonal."""
-        return self._process.joint(self._validate_query(X), output)
-
-    def sample_functions(
-        self, X: Any, size: int = 1, rng: Rng = None, *, prior: bool = False
-    ) -> FloatArray:
-        """Draw smooth functions, without nugget, at points X (m, d).
-
-        Parameters
-        ----------
-        X : array_like, shape (m, d)
-        size : int
-        rng : int, Generator or None
-        prior : bool
-            Draw the process from its prior, around the fitted trend, in place of the posterior.
-
-        Returns
-        -------
-        (size, m, p) array
-        """
-        draw = self._process.prior_functions if prior else self._process.functions
-        return draw(self._validate_query(X), size, generator(rng))
-
-    def distance(self, X: Any) -> FloatArray:
-        """Distance (m,) of X (m, d) to the nearest run, in widths of the box of the runs."""
-        return self._box.distance(self._validate_query(X))
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state and decompose the kernel matrices anew."""
