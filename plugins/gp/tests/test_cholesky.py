@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from equatorium_gp import kernels
-from equatorium_gp.cholesky import factor, inverse, restricted
+from equatorium_gp.cholesky import Factor, factor, inverse, restricted
 from equatorium_gp.likelihood import log_likelihood
 from equatorium_gp.spectral import Contrasts
+from equatorium_gp.stationary import Stationary
 from equatorium_gp.trend import Basis, terms
 
 
@@ -56,6 +59,27 @@ def test_gradient_by_central_differences(problem):
         assert float((gradient * D).sum()) == pytest.approx((up - down) / (2 * step), rel=1e-5)
 
 
+@pytest.mark.parametrize("nu", [0.5, 1.5, 2.5, np.inf])
+def test_likelihood_and_gradient_are_scikit_learns(nu):
+    rng = np.random.default_rng(2)
+    X, y, lengths = rng.random((60, 2)), rng.normal(size=60), np.array([0.3, 1.7])
+    scale, ratio = 2.5, 0.04
+    kernel = kernels.build({0.5: "matern12", 1.5: "matern32", 2.5: "matern52"}.get(nu, "rbf"), 2)
+    kernels.coordinates(kernel)[0].set(np.log(lengths))
+    K, slopes = Stationary.of(kernel).evaluate(torch.from_numpy(X))
+    K.diagonal().add_(ratio)
+    none = torch.zeros((60, 0), dtype=torch.float64)
+    value, by_matrix, by_scale = restricted(K, torch.from_numpy(y[:, None]), none, scale)
+    nugget = ratio * float(by_matrix.trace())
+    gradient = [by_scale - nugget, *slopes.gradient(by_matrix)[0], nugget]
+
+    theirs = ConstantKernel(scale) * Matern(lengths, nu=nu) + WhiteKernel(scale * ratio)
+    peer = GaussianProcessRegressor(theirs, optimizer=None, alpha=1e-14).fit(X, y)
+    expected = peer.log_marginal_likelihood(peer.kernel_.theta, eval_gradient=True)
+    assert value == pytest.approx(expected[0], abs=1e-8)
+    assert_allclose(gradient, expected[1], atol=1e-8)
+
+
 def test_a_matrix_that_is_not_positive_is_refused():
     with pytest.raises(np.linalg.LinAlgError):
         factor(-torch.eye(3, dtype=torch.float64))
@@ -67,3 +91,20 @@ def test_a_matrix_that_rounding_made_indefinite_is_mended():
     K = kernels.build("rbf", 2)(X, X).to_dense().detach()
     L = factor(K)
     assert_allclose(L @ L.T, K, atol=1e-8)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_factor_and_spectrum_say_the_same_of_one_ratio(problem, noisy):
+    """Likelihood, predictions' weights and leave-one-out precisions, by both roads."""
+    K, Y, _ = problem
+    a = np.random.default_rng(4).uniform(0.3, 2.0, 40) if noisy else np.ones(40)
+    contrasts = Contrasts.of(np.ones((40, 1)), a)
+    ratio, scale = np.full(4, 0.02), np.array([0.5, 1.0, 2.0, 1.0])
+    precisions, values = [], []
+    for parts in (contrasts.decompose(K), Factor.of(contrasts, K, 0.02)):
+        V = parts.vectors.numpy()
+        weights = parts.weights(ratio)[:, 0]
+        precisions.append((V * weights) @ V.T)
+        values.append(parts.log_likelihood(parts.contrasts(Y), ratio, scale))
+    assert_allclose(*precisions, atol=1e-9 * np.abs(precisions[0]).max())
+    assert_allclose(*values, rtol=1e-11)

@@ -117,3 +117,20 @@ def test_a_valley_of_too_small_nuggets_is_left():
     before = objective(objective.read(1e-9))[0]
     found = of_the_best_ratio(kernel, problem, np.array([1e-9, 1e-2]), Budget())
     assert objective(objective.read(found))[0] < before - 0.5
+
+
+@pytest.mark.parametrize("centre", [None, np.array([0.5, -1.0])])
+@pytest.mark.parametrize("noise", [None, np.array([0.3])])
+def test_gradient_of_one_output_by_differences(noise, centre):
+    """With both ratios free, and drawn to a centre or not."""
+    rng = np.random.default_rng(1)
+    given = draws(40, 1, 0.01, noise=None)
+    a = np.ones(40) if noise is None else rng.uniform(0.3, 2.0, 40)
+    problem = Problem(given.X, given.Y, given.H, a, noise)
+    objective = Objective(kernels.build("matern52", 2), problem, True, centre)
+    point = objective.read(np.array([0.02, 0.3])) + 0.1
+    _, gradient = objective(point)
+    assert len(point) == 2 + (1 if noise is None else 2)
+    for i, step in enumerate(1e-5 * np.eye(len(point))):
+        slope = (objective(point + step)[0] - objective(point - step)[0]) / 2e-5
+        assert gradient[i] == pytest.approx(slope, rel=1e-5, abs=1e-8)
