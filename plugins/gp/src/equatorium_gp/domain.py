@@ -25,12 +25,19 @@ class Box:
 
     def __init__(self, X: FloatArray, names: Any = None) -> None:
         self.low, width = X.min(axis=0), np.ptp(X, axis=0)
-        self.width = np.where(width > 0, width, 1.0)
+        # An input that never varied is known at one value only: its size is the unit.
+        size = np.where(self.low != 0.0, np.abs(self.low), 1.0)
+        self.width, self.span = np.where(width > 0, width, size), (width > 0).astype(np.float64)
         self.runs, self.names = self.scaled(X), names
 
     def scaled(self, X: FloatArray) -> FloatArray:
         """Give inputs in units of the box."""
         return np.asarray((X - self.low) / self.width)
+
+    def away(self, X: FloatArray) -> FloatArray:
+        """Give how far (m, d) points are outside, with the sign of the side."""
+        scaled = self.scaled(X)
+        return np.asarray(np.maximum(scaled - self.span, 0.0) + np.minimum(scaled, 0.0))
 
     def distance(self, X: FloatArray) -> FloatArray:
         """Distance (m,) of X (m, d) to the nearest run, in widths of the box."""
@@ -46,16 +53,15 @@ class Box:
         """
         if policy == "ignore":
             return None
-        scaled = self.scaled(X)
-        away = np.maximum(np.abs(scaled - 0.5) - 0.5, 0.0)
+        away = self.away(X)
         distance = np.sqrt((away**2).sum(axis=1))
         outside = distance > TOLERANCE
         if not outside.any():
             return None
         if policy == "inflate":
-            return np.asarray((1.0 + distance / DOUBLED) ** 2)
+            return np.asarray((1.0 + np.maximum(distance - TOLERANCE, 0.0) / DOUBLED) ** 2)
         worst = int(np.argmax(distance))
-        column = int(np.argmax(away[worst]))
+        column = int(np.argmax(np.abs(away[worst])))
         name = f"column {column}" if self.names is None else repr(str(self.names[column]))
         text = (
             f"{int(outside.sum())} of {len(X)} points are outside the box of the training runs; "
@@ -66,3 +72,11 @@ class Box:
             raise InputError(text)
         warnings.warn(text, stacklevel=5)
         return None
+
+    def slope(self, X: FloatArray) -> FloatArray:
+        """Gradient (m, d) of the factors of "inflate"."""
+        away = self.away(X)
+        distance = np.sqrt((away**2).sum(axis=1, keepdims=True))
+        beyond = np.maximum(distance - TOLERANCE, 0.0)
+        rate = 2.0 * (1.0 + beyond / DOUBLED) / DOUBLED * (beyond > 0)
+        return np.asarray(rate * away / np.maximum(distance, 1e-300) / self.width)

@@ -23,7 +23,7 @@ from equatorium_gp.stationary import Stationary, kernel_matrix
 
 NUGGET_PRIOR = (np.log(1e-4), 3.0)  # mean and sd of log delta, the nugget beside declared noise
 NUGGET_BOUNDS = (np.log(1e-9), np.log(1e2))
-RATIO_BOUNDS = (np.log(1e-9), np.log(1e9))  # of declared noise over signal
+RATIO_BOUNDS = (np.log(1e-30), np.log(1e9))  # of declared noise over signal
 NUGGETS_DIFFER = 2.0  # log likelihood an output: about what three further parameters gain by chance
 START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
 POOLED = 0.35  # scale of the Cauchy prior of kernels apart around what all would share: RESULTS.md
@@ -236,6 +236,9 @@ def maximise(
     """
     objective = Objective(kernel, problem, one_ratio, centre)
     found = np.array(ratios, dtype=np.float64)
+    if one_ratio and problem.noise is not None:
+        # A wrong ratio of noise to signal would throw the kernel away at the first step.
+        found[1] = max(best_ratios(kernel, problem, found[0])[0], 1e-30)
     start = np.clip(objective.read(found), *objective.bounds.T)
     if start.size:
         best = scipy.optimize.minimize(
@@ -304,17 +307,22 @@ def of_the_best_ratio(
 ) -> FloatArray:
     """Go on from the ratio that is best over all decades, if the optimiser stopped in a valley."""
     place = int(problem.noise is not None)
-    R = kernel_matrix(kernel, problem.X)
-    R /= R.diagonal().mean()
-    R.diagonal().add_(float(ratios[0]) * place)
-    spectrum = problem.contrasts().decompose(R)
-    each = profile(spectrum.values, spectrum.contrasts(problem.Y), problem.noise).ratio
+    each = best_ratios(kernel, problem, float(ratios[0]) * place)
     best = float(np.exp(np.median(np.log(each))))
     if 0.5 < best / ratios[place] < 2.0:
         return ratios
     start = ratios.copy()
     start[place] = best
     return _better(kernel, problem, (ratios, start), budget)
+
+
+def best_ratios(kernel: Kernel, problem: Problem, delta: float) -> FloatArray:
+    """Ratios (p,) of nugget, or declared noise, to signal that are best for the kernel as it is."""
+    R = kernel_matrix(kernel, problem.X)
+    R /= R.diagonal().mean()
+    R.diagonal().add_(delta)
+    spectrum = problem.contrasts().decompose(R)
+    return profile(spectrum.values, spectrum.contrasts(problem.Y), problem.noise).ratio
 
 
 def of_a_fresh_start(

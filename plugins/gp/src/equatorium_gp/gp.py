@@ -1,15 +1,18 @@
 """The emulator ``gp``: Gaussian processes with several kernels and trends, stacked by output."""
 
+import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from equatorium import Dense, Diagonal, Emulator, Gaussian, LowRank, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import EquatoriumError, InputError, StateError
 from equatorium_gp.options import RICH, tells_two_scales
+from equatorium_gp.predicting import checked_bars, checked_output
 from equatorium_gp.trend import terms
 from equatorium_gp.trend_gp import TrendGP
 from equatorium_gp.weights import worth
@@ -184,7 +187,7 @@ class GP(Emulator):
         Gaussian
             (n, p): with the nugget, without the declared noise.
         """
-        self._validate_query(self.members_[0].X_)
+        check_is_fitted(self)
         return self._mixed([member.loo() for member in self.members_])
 
     def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:
@@ -197,11 +200,13 @@ class GP(Emulator):
         noise : array_like, shape (m,) or (m, p), optional
             To be given if it was given to `fit`.
         """
-        for member in self.members_:
-            member.update(X, y, noise=noise)
-        first = self.members_[0]
-        self._weigh(self.members_, first.Y_, first.noise_ if len(first.noise_) else None)
-        return self._finish()
+        X, Y, noise = self._validate_update(X, y, noise)
+        twin = copy.copy(self)  # what fails leaves us as we are
+        members = [copy.copy(member).update(X, Y, noise=noise) for member in self.members_]
+        first = members[0]
+        twin._weigh(members, first.Y_, first.noise_ if len(first.noise_) else None)
+        self.__dict__.update(twin._finish().__dict__)
+        return self
 
     def predict_dist_vjp(self, X: Any, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
         """Gradient (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * covariance)`` by X.
@@ -213,6 +218,7 @@ class GP(Emulator):
         cov_bar : (m, p, p) array
         """
         X = self._validate_query(X)
+        mean_bar, cov_bar = checked_bars(mean_bar, cov_bar, len(X), self.n_outputs_)
         cov_bar = 0.5 * (cov_bar + np.swapaxes(cov_bar, 1, 2))
         if self._alone:  # the covariance is a diagonal
             cov_bar = cov_bar * np.eye(self.n_outputs_)
@@ -231,7 +237,7 @@ class GP(Emulator):
 
     def predict_joint(self, X: Any, output: int = 0) -> FloatArray:
         """Covariance (m, m) of one output between points X (m, d), the nugget on its diagonal."""
-        X = self._validate_query(X)
+        X, output = self._validate_query(X), checked_output(output, self.n_outputs_)
         means = np.stack([m.predict(X).reshape(len(X), -1)[:, output] for m in self.members_])
         weights, factors = self.weights_[:, output], self.factors_[:, output]
         apart = np.sqrt(weights)[:, None] * (means - weights @ means)
@@ -243,7 +249,8 @@ class GP(Emulator):
 
     def distance(self, X: Any) -> FloatArray:
         """Distance (m,) of X (m, d) to the nearest run, in widths of the box of the runs."""
-        return self.members_[0].distance(self._validate_query(X))
+        X = self._validate_query(X)
+        return self.members_[0].distance(X)
 
     @property
     def _alone(self) -> bool:

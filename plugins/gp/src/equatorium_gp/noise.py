@@ -45,8 +45,9 @@ def factorise(noise: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         if np.allclose(log_b, before, rtol=0.0, atol=1e-10):
             break
     misfit = (log - log_a[:, None] - log_b)[some]
-    a = np.exp(log_a - log_a.max())
-    a = np.maximum(np.where(count_a > 0, a / a[count_a > 0].mean(), 0.0), FLOOR)
+    # The floor is relative to the median: one run of huge noise must not give the others some.
+    a = np.exp(log_a - np.median(log_a[count_a > 0]))
+    a = np.maximum(np.where(count_a > 0, a, 0.0), FLOOR)
     level = (log_a - np.log(a))[count_a > 0].max() + np.log(a.mean())
     b = np.where(count_b > 0, np.exp(log_b + level), 0.0)
     return a / a.mean(), b, float(np.sqrt((misfit**2).mean()))

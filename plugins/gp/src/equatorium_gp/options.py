@@ -3,6 +3,7 @@
 from typing import Any
 
 import gpytorch
+import numpy as np
 import torch
 
 from equatorium.errors import InputError, did_you_mean
@@ -55,6 +56,13 @@ def check_choice(option: str, given: Any, known: tuple[str, ...]) -> None:
     if not isinstance(given, str) or given not in known:
         hint = did_you_mean(str(given), known)
         raise InputError(f"{option}={given!r} is not known.{hint} Choose {', '.join(known)}.")
+
+
+def check_whole(option: str, given: Any, least: int) -> None:
+    """Refuse what is no whole number from `least`."""
+    whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
+    if not whole or given < least:
+        raise InputError(f"{option}={given!r} must be a whole number, {least} at least.")
 
 
 def usable_device(device: str) -> str:

@@ -50,16 +50,25 @@ class Process:
         """Every run from all others."""
         return self.mixing.gaussian(*self._joined(one.leave_one_out() for one in self.shared))
 
-    def pulled(self, X: FloatArray, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
-        """Carry gradients by mean (m, p) and covariance (m, p, p) back to X (m, d)."""
+    def pulled(
+        self,
+        X: FloatArray,
+        mean_bar: FloatArray,
+        cov_bar: FloatArray,
+        inflation: FloatArray | None,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Carry gradients by mean (m, p) and covariance (m, p, p) back to X and the inflation."""
         x, H = self._inputs(X)
         _, variance = self._predicted(x, H)
-        by_mean, by_variance = self.mixing.pulled(mean_bar, cov_bar, variance)
+        factor = np.ones((len(X), 1)) if inflation is None else inflation[:, None]
+        by_mean, by_variance = self.mixing.pulled(mean_bar, cov_bar, variance * factor)
+        by_factor = (by_variance * variance).sum(axis=1)
+        by_variance = by_variance * factor
         x_bar, h_bar = np.zeros_like(x), np.zeros_like(H)
         for one, columns in zip(self.shared, self.groups, strict=True):
             parts = one.pulled(x, H, by_mean[:, columns], by_variance[:, columns])
             x_bar, h_bar = x_bar + parts[0], h_bar + parts[1]
-        return np.asarray((x_bar + self.basis.pulled(x, h_bar)) / self.width)
+        return np.asarray((x_bar + self.basis.pulled(x, h_bar)) / self.width), by_factor
 
     def joint(self, X: FloatArray, output: int) -> FloatArray:
         """Covariance (m, m) of one output between points, with the nugget."""

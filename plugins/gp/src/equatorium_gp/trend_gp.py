@@ -17,6 +17,7 @@ from equatorium_gp.groups import Groups
 from equatorium_gp.options import (
     SHARING,
     check_choice,
+    check_whole,
     chosen_kernel,
     chosen_trend,
     usable_device,
@@ -188,6 +189,8 @@ class TrendGP(ProcessEmulator):
         usable_device(self.device)
         check_choice("sharing", self.sharing, SHARING)
         check_choice("domain", self.domain, domain.POLICIES)
+        check_whole("n_subset", self.n_subset, 2)
+        check_whole("full_evaluations", self.full_evaluations, 0)
         self.noise_ = np.zeros((0, Y.shape[1])) if noise is None or not noise.any() else noise
         self.X_, self.Y_ = X, Y
 
@@ -250,7 +253,8 @@ class TrendGP(ProcessEmulator):
     def _learn_on(self, known: "TrendGP", first: int) -> None:
         """Learn from where another fit ended, if it has the same kernels."""
         g = len(self._groups.columns)
-        if self.kernel_ != known.kernel_ or g != len(known.kernel_parameters_):
+        same = self.kernel_ == known.kernel_ and np.array_equal(self.active_, known.active_)
+        if not same or g != len(known.kernel_parameters_):
             self._learn(*self._started(), FIRST)
             return
         self.common_ = known.common_
