@@ -26,6 +26,7 @@ NUGGET_BOUNDS = (np.log(1e-9), np.log(1e2))
 RATIO_BOUNDS = (np.log(1e-30), np.log(1e9))  # of declared noise over signal
 NUGGETS_DIFFER = 2.0  # log likelihood an output: about what three further parameters gain by chance
 START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
+EXACT = 1e-7  # nugget over signal that one output's optimiser may have missed, and starts from too
 POOLED = 0.35  # scale of the Cauchy prior of kernels apart around what all would share: RESULTS.md
 DOUBTFUL = 0.01  # nugget over signal from which an output may have been lost to another's kernel
 FACTOR_FROM = 3000  # runs from which outputs share a nugget: a decomposition would cost too much
@@ -288,7 +289,9 @@ def learn(
         if one:
             found = of_the_best_ratio(kernel, few, found, budget)
         if alone and budget.centre is not None and found[0] > DOUBTFUL:
-            found = of_a_fresh_start(kernel, few, found, budget)
+            found = of_a_fresh_start(kernel, few, found, budget, START)
+        if alone and not noisy and start == START and found[0] > EXACT:
+            found = of_a_fresh_start(kernel, few, found, budget, (EXACT, START[1]))
     shares = alone or (not noisy and n > FACTOR_FROM)
     if one and not shares and nuggets_differ(kernel, few, found):
         one = False
@@ -326,15 +329,15 @@ def best_ratios(kernel: Kernel, problem: Problem, delta: float) -> FloatArray:
 
 
 def of_a_fresh_start(
-    kernel: Kernel, problem: Problem, ratios: FloatArray, budget: Budget
+    kernel: Kernel, problem: Problem, ratios: FloatArray, budget: Budget, start: tuple[float, float]
 ) -> FloatArray:
-    """Try the priors' own centre, where what all outputs share left one with little but nugget."""
+    """Try the priors' own centre too: what all outputs share, or a nugget, may have led astray."""
     objective = Objective(kernel, problem, True, budget.centre)
     here = objective.read(ratios)
     for coordinate in objective.coordinates:
         if np.isfinite(coordinate.prior()[1]):
             coordinate.set(np.full(coordinate.raw.numel(), coordinate.prior()[0]))
-    return _better(kernel, problem, (ratios, np.array(START)), budget, here)
+    return _better(kernel, problem, (ratios, np.array(start)), budget, here)
 
 
 def _better(

@@ -78,7 +78,7 @@ def register_emulators() -> Iterable[Method]:
         requires=("torch", "gpytorch"),
         reference=(
             "Burt D. R., Rasmussen C. E. & van der Wilk M. 2020, Journal of Machine Learning "
-            "Research 21, 131, arXiv:2008.00323"
+            "Research 21, 131, doi:10.48550/arXiv.2008.00323"
         ),
     )
     yield Method(
@@ -87,5 +87,8 @@ def register_emulators() -> Iterable[Method]:
         summary="Gaussian processes of images and other grids, complete or with gaps",
         capabilities=("variance", "noise"),
         requires=("torch", "gpytorch"),
-        reference="Wilson A. G. et al. 2014, NeurIPS 27, arXiv:1310.5288",
+        reference=(
+            "Wilson A. G., Gilboa E., Nehorai A. & Cunningham J. P. 2014, NeurIPS 27, "
+            "doi:10.48550/arXiv.1310.5288"
+        ),
     )
