@@ -8,10 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, ShapeError, did_you_mean
 from equatorium.history.region import Region
+from equatorium.inference.gradient import (
+    likelihood_and_gradient,
+    pulled_to_normal,
+    require_gradient,
+    slope_by_differences,
+    unit_slope,
+)
 from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.records.space import Space
 
@@ -26,6 +34,8 @@ class View:
         x -> log-density (m,) in x, up to the evidence.
     to_theta, from_theta : callable
         Between x and physical parameters.
+    value_and_gradient : callable or None
+        x -> log-density (m,) and its gradient (m, d) by x; only the normal view has it.
     """
 
     name: str
@@ -33,6 +43,7 @@ class View:
     log_prob: Callable[[FloatArray], FloatArray]
     to_theta: Callable[[FloatArray], FloatArray]
     from_theta: Callable[[FloatArray], FloatArray]
+    value_and_gradient: Callable[[FloatArray], tuple[FloatArray, FloatArray]] | None = None
 
 
 class Posterior:
@@ -46,6 +57,10 @@ class Posterior:
         Anything with ``log_likelihood(theta (m, d)) -> (m,)``.
     region : Region, optional
         What the waves have not ruled out; outside the density is zero.
+    prior : callable, optional
+        Log-density of a joint prior, theta (m, d) -> (m,), in place of the space's own: a function,
+        or a `ParticlePrior`. The space still says what is possible. It must be normalised over the
+        space if the evidence is to mean something.
     identity : str
         Whatever distinguishes this posterior from others with the same parameters (a hash of the
         study): chains kept under another identity are not resumed.
@@ -64,6 +79,7 @@ class Posterior:
         likelihood: GaussianLikelihood,
         region: Region | None = None,
         identity: str = "",
+        prior: Callable[[FloatArray], FloatArray] | None = None,
     ) -> None:
         if region is not None and region.space.names != space.names:
             raise InputError(
@@ -74,6 +90,7 @@ class Posterior:
         self.likelihood = likelihood
         self.region = region
         self.identity = identity
+        self.prior = prior
         self.n_nan = 0
         self.first_nan: FloatArray | None = None
 
@@ -89,40 +106,59 @@ class Posterior:
 
     def log_likelihood(self, theta: FloatArray) -> FloatArray:
         """Log-likelihood (m,) of theta (m, d); -inf outside the box, the region, and at NaN."""
-        theta = np.asarray(theta, dtype=np.float64)
-        if theta.ndim != 2 or theta.shape[1] != self.d:
-            raise ShapeError(
-                f"theta must have shape (m, {self.d}) for {', '.join(self.names)}, but it is "
-                f"{theta.shape}."
-            )
-        alive = np.flatnonzero(self.space.contains(theta))
-        if self.region is not None and alive.size:
-            # It asks the last wave first, the strictest: most points never see the others.
-            alive = alive[self.region.contains(theta[alive])]
+        theta = self._points(theta)
+        alive = self._alive(theta)
         result = np.full(len(theta), -np.inf)
         if alive.size:
             values = np.asarray(self.likelihood.log_likelihood(theta[alive]), dtype=np.float64)
-            if values.shape != alive.shape:
-                raise ShapeError(
-                    f"The likelihood of {alive.size} points has shape {values.shape}, but one "
-                    "number a point is needed."
-                )
-            # Plus infinity is no probability either: a chain would never leave it.
-            nan = np.isnan(values) | (values == np.inf)
-            if nan.any():
-                if self.first_nan is None:
-                    self.first_nan = theta[alive[nan][0]].copy()
-                self.n_nan += int(nan.sum())
-            result[alive] = np.where(nan, -np.inf, values)
+            result[alive] = self._counted(values, theta[alive])
         return result
+
+    def log_likelihood_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log-likelihood (m,) and its gradient (m, d) by theta, zero where that is -inf.
+
+        Raises
+        ------
+        InputError
+            If the likelihood does not know its gradient.
+        """
+        theta = self._points(theta)
+        alive = self._alive(theta)
+        result, gradient = np.full(len(theta), -np.inf), np.zeros(theta.shape)
+        if alive.size:
+            values, slope = likelihood_and_gradient(self.likelihood, theta[alive])
+            result[alive] = self._counted(values, theta[alive])
+            possible = result[alive] > -np.inf
+            gradient[alive] = np.where(possible[:, None], slope, 0.0)
+        return result, gradient
 
     def log_prob(self, theta: FloatArray) -> FloatArray:
         """Log of prior times likelihood (m,), a density in the physical theta (m, d)."""
         theta = np.asarray(theta, dtype=np.float64)
-        result = self.log_likelihood(theta)
+        result = self._weighted(theta)
         alive = result > -np.inf
         result[alive] += self.space.log_prior(theta[alive])
         return result
+
+    def _weighted(self, theta: FloatArray) -> FloatArray:
+        """Log-likelihood (m,) plus what a joint prior says beyond the space's own."""
+        result = self.log_likelihood(theta)
+        alive = result > -np.inf
+        if self.prior is not None and alive.any():
+            result[alive] += self._joint(theta[alive])
+        return result
+
+    def _joint(self, theta: FloatArray) -> FloatArray:
+        """Log of the joint prior over the space's own (m,), at points (m, d) inside."""
+        if self.prior is None or not len(theta):
+            return np.zeros(len(theta))
+        joint = np.asarray(self.prior(theta), dtype=np.float64)
+        if joint.shape != theta.shape[:1] or np.isnan(joint).any() or (joint == np.inf).any():
+            raise InputError(
+                f"The joint prior of {len(theta)} points must be one log-density each, a number or "
+                f"-inf, but it is {joint!r:.200}."
+            )
+        return joint - self.space.log_prior(theta)
 
     def log_prob_box(self, u: FloatArray) -> FloatArray:
         """Log-density (m,) in the unit box of the scaled coordinates u (m, d)."""
@@ -140,14 +176,44 @@ class Posterior:
         inside = ((c >= 0) & (c <= 1)).all(axis=1)
         result = np.full(len(c), -np.inf)
         if inside.any():
-            result[inside] = self.log_likelihood(self.space.from_cube(c[inside]))
+            result[inside] = self._weighted(self.space.from_cube(c[inside]))
         return result
 
     def log_prob_normal(self, z: FloatArray) -> FloatArray:
         """Log-density (m,) in z (m, d), whose prior is N(0, I)."""
         z = np.asarray(z, dtype=np.float64)
         prior = -0.5 * (np.square(z).sum(axis=1) + z.shape[1] * np.log(2 * np.pi))
-        return np.asarray(prior + self.log_likelihood(self.space.from_normal(z)))
+        return np.asarray(prior + self._weighted(self.space.from_normal(z)))
+
+    def value_and_gradient(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log-density (m,) in z (m, d), whose prior is N(0, I), and its gradient (m, d) by z.
+
+        Where the density is zero the gradient is that of the prior: any force there will do, for a
+        trajectory that ends there is rejected.
+
+        Raises
+        ------
+        InputError
+            If the likelihood does not know its gradient.
+        """
+        z = np.asarray(z, dtype=np.float64)
+        theta = self.space.from_normal(z)
+        values, gradient = self.log_likelihood_and_gradient(theta)
+        pulled = pulled_to_normal(self.space, z, theta, gradient)
+        if self.prior is not None:
+            alive = values > -np.inf
+            values[alive] += self._joint(theta[alive])
+            pulled[alive] += slope_by_differences(
+                lambda t: self._joint(self.space.from_normal(t)), z[alive]
+            )
+        # Where a prior's density vanishes the slope has no number; the value has.
+        pulled[~np.isfinite(pulled).all(axis=1)] = 0.0
+        prior = -0.5 * (np.square(z).sum(axis=1) + z.shape[1] * np.log(2 * np.pi))
+        return np.asarray(prior + values), pulled - z
+
+    def require_gradient(self) -> None:
+        """Raise InputError, saying what to use instead, if the likelihood knows no gradient."""
+        require_gradient(self.likelihood)
 
     def view(self, name: str) -> View:
         """Return the posterior in the coordinates "box", "cube" or "normal".
@@ -168,14 +234,40 @@ class Posterior:
                 f"There is no view {name!r} of a posterior; there are {', '.join(views)}."
                 f"{did_you_mean(name, views)}"
             )
-        return View(name, self.d, *views[name])
+        slope = self.value_and_gradient if name == "normal" else None
+        return View(name, self.d, *views[name], slope)
+
+    def _points(self, theta: FloatArray) -> FloatArray:
+        theta = np.asarray(theta, dtype=np.float64)
+        if theta.ndim != 2 or theta.shape[1] != self.d:
+            raise ShapeError(
+                f"theta must have shape (m, {self.d}) for {', '.join(self.names)}, but it is "
+                f"{theta.shape}."
+            )
+        return theta
+
+    def _alive(self, theta: FloatArray) -> npt.NDArray[np.intp]:
+        """Find the points inside the box and the region."""
+        alive = np.flatnonzero(self.space.contains(theta))
+        if self.region is not None and alive.size:
+            # It asks the last wave first, the strictest: most points never see the others.
+            alive = alive[self.region.contains(theta[alive])]
+        return alive
+
+    def _counted(self, values: FloatArray, theta: FloatArray) -> FloatArray:
+        """Turn NaN into -inf and count it; plus infinity too: a chain would never leave it."""
+        if values.shape != theta.shape[:1]:
+            raise ShapeError(
+                f"The likelihood of {len(theta)} points has shape {values.shape}, but one number a "
+                "point is needed."
+            )
+        nan = np.isnan(values) | (values == np.inf)
+        if nan.any():
+            if self.first_nan is None:
+                self.first_nan = theta[nan][0].copy()
+            self.n_nan += int(nan.sum())
+        return np.where(nan, -np.inf, values)
 
     def _log_jacobian(self, theta: FloatArray) -> FloatArray:
-        """Log |d theta / d u| (m,): width of the box, times theta / 1 where the scale is log."""
-        total = np.zeros(len(theta))
-        for j, parameter in enumerate(self.space.parameters):
-            if parameter.scale == "log":
-                total += np.log(theta[:, j] * np.log(parameter.high / parameter.low))
-            else:
-                total += np.log(parameter.high - parameter.low)
-        return total
+        """Log |d theta / d u|, shape (m,)."""
+        return np.asarray(np.log(unit_slope(self.space, theta)).sum(axis=1))
