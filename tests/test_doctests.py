@@ -1,7 +1,8 @@
-"""Every example in a docstring runs and gives what it says."""
+"""Every example in a docstring runs and gives what it says; those of whole pages run."""
 
 import doctest
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,15 @@ def test_doctests(name, monkeypatch, tmp_path):
     result = doctest.testmod(importlib.import_module(name.removesuffix(".__init__")))
     assert result.failed == 0
     assert result.attempted > 0
+
+
+PAGES = ["priors"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_runs(page, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert code
+    exec("\n".join(code), {"__name__": "page"})

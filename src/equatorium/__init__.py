@@ -55,6 +55,7 @@ _HOMES = {
     "equatorium.history.region": ("Region", "Wave"),
     "equatorium.inference.likelihood": ("GaussianLikelihood",),
     "equatorium.inference.posterior": ("Posterior",),
+    "equatorium.inference.particle_prior": ("ParticlePrior",),
     "equatorium.inference.draws": ("Draws",),
     "equatorium.citation": ("cite",),
     "equatorium.study.study": ("Study",),

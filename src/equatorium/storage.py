@@ -64,6 +64,7 @@ RECORDS = {
     "implausibility": "equatorium.history.implausibility:Implausibility",
     "wave": "equatorium.history.region:Wave",
     "region": "equatorium.history.region:Region",
+    "particle-prior": "equatorium.inference.particle_prior:ParticlePrior",
     "draws": "equatorium.inference.draws:Draws",
 }
 

@@ -89,7 +89,7 @@ def test_the_edges_of_the_box_are_inside():
 
 def test_outside_the_box_nothing_is_predicted_and_the_parameter_is_named():
     surrogate = Surrogate.fitted(make_runs(), Plane())
-    with pytest.raises(InputError, match=r"Point 1 has b = 101, outside .* \[1, 100\]; 1 of 2"):
+    with pytest.raises(InputError, match=r"Point 1 has b = 101, outside \[1, 100\], .*; 1 of 2"):
         surrogate.predict([[1.0, 2.0], [1.0, 101.0]])
 
 

@@ -119,14 +119,10 @@ class Surrogate(Record):
             If there are not d columns.
         """
         theta = self._points(theta)
-        outside = ~self.space.contains(theta)
-        if outside.any():
-            i = int(np.argmax(outside))
-            space, point = self.space, theta[i]
-            j = int(np.argmax((point < space.low) | (point > space.high)))
+        outside = int((~self.space.contains(theta)).sum())
+        if outside:
             raise InputError(
-                f"Point {i} has {space.names[j]} = {point[j]:.6g}, outside the emulator's range "
-                f"[{space.low[j]:.6g}, {space.high[j]:.6g}]; {int(outside.sum())} of {len(theta)} "
+                f"{self.space.outside(theta)}, the emulator's range; {outside} of {len(theta)} "
                 "points lie outside. Select points with space.contains, or train on a wider space."
             )
         return self.emulator.predict_dist(np.clip(self.space.to_unit(theta), 0.0, 1.0))

@@ -1,24 +1,15 @@
-"""Chains in memory, checkpoints on disk: emcee's file layout, written seldom and whole.
+"""Chains in memory, in emcee's file layout on disk: what all samplers that step have in common.
 
-emcee's own HDF5 backend opens the file at every step (measured: ten times the cost of the steps)
-and breaks when somebody reads it meanwhile. Here the chains stay in memory, and about every ten
-seconds they are written to a new file, which then takes the place of the old one. A kill at any
-moment leaves the last whole checkpoint, readers never disturb the writer, and
 ``emcee.backends.HDFBackend(path, name="ensemble-0")`` reads each ensemble.
 """
 
-import json
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
 from equatorium.checks import FloatArray
-from equatorium.errors import FileFormatError, StateError
-from equatorium.hdf5 import atomic, explained, opened
 
 
 class Chains:
@@ -35,19 +26,26 @@ class Chains:
         The first positions of g ensembles of w walkers.
     start_log_prob : array, shape (g, w)
     random_state : tuple
-        State of the legacy generator before the first step, as RandomState.get_state() gives it.
+        State of the Mersenne twister before the first step, as RandomState.get_state() gives it.
+    memory : mapping of str to array, optional
+        What else the sampler goes on from, such as a step size that it has learned. The arrays are
+        replaced by each step, never written into.
     """
 
     initialized = True
 
     def __init__(
-        self, start: FloatArray, start_log_prob: FloatArray, random_state: tuple[Any, ...]
+        self,
+        start: FloatArray,
+        start_log_prob: FloatArray,
+        random_state: tuple[Any, ...],
+        memory: Mapping[str, FloatArray] | None = None,
     ) -> None:
         self.start = start
         self.start_log_prob = start_log_prob
         self._steps = np.empty((0, *start.shape))
         self._log_prob = np.empty((0, *start_log_prob.shape))
-        self._done = (0, np.zeros(start_log_prob.shape), random_state)
+        self._done = (0, np.zeros(start_log_prob.shape), random_state, dict(memory or {}))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,6 +67,11 @@ class Chains:
     def random_state(self) -> tuple[Any, ...]:
         """State of the generator after the last stored step."""
         return self._done[2]
+
+    @property
+    def memory(self) -> dict[str, FloatArray]:
+        """What else the sampler goes on from, after the last stored step."""
+        return self._done[3]
 
     @property
     def steps(self) -> FloatArray:
@@ -100,16 +103,28 @@ class Chains:
             self._log_prob = np.concatenate([self.log_prob, room])
 
     def save_step(self, state: Any, accepted: Any) -> None:
-        """Keep a step."""
-        n, total, _ = self._done
-        self._steps[n] = state.coords.reshape(self.start.shape)
-        self._log_prob[n] = np.reshape(state.log_prob, self.start_log_prob.shape)
-        self._done = (n + 1, total + accepted.reshape(total.shape), state.random_state)
+        """Keep a step of emcee's."""
+        self.add(state.coords, state.log_prob, accepted, state.random_state)
+
+    def add(
+        self,
+        x: FloatArray,
+        log_prob: FloatArray,
+        accepted: Any,
+        random_state: tuple[Any, ...],
+        memory: Mapping[str, FloatArray] | None = None,
+    ) -> None:
+        """Keep a step: positions, log-probabilities, who moved, and what to go on from."""
+        n, total, *_ = self._done
+        self._steps[n] = x.reshape(self.start.shape)
+        self._log_prob[n] = np.reshape(log_prob, self.start_log_prob.shape)
+        moved = total + np.reshape(accepted, total.shape)
+        self._done = (n + 1, moved, random_state, dict(memory or {}))
 
     def write(self, file: h5py.Group) -> None:
         """Write a group for each ensemble in emcee's layout, with the start, which emcee drops."""
         # Taken once: a signal handler must not see two different ends.
-        n, accepted, random_state = self._done
+        n, accepted, random_state, memory = self._done
         ensembles, walkers, d = self.start.shape
         for k in range(ensembles):
             group = file.create_group(f"ensemble-{k}")
@@ -125,11 +140,14 @@ class Chains:
             }
             for name, array in arrays.items():
                 group.create_dataset(name, data=array, dtype=np.float64)
+        kept = file.create_group("memory")
+        for name, array in memory.items():
+            kept.create_dataset(name, data=array, dtype=np.float64)
 
     @classmethod
-    def read(cls, file: h5py.Group, ensembles: int) -> "Chains":
+    def read(cls, file: h5py.Group, identity: Mapping[str, Any]) -> "Chains":
         """Rebuild chains from their groups."""
-        groups = [file[f"ensemble-{k}"] for k in range(ensembles)]
+        groups = [file[f"ensemble-{k}"] for k in range(int(identity["ensembles"]))]
         n = int(groups[0].attrs["iteration"])
         kind, keys, position, has_gauss, cached = (
             groups[0].attrs[f"random_state_{i}"] for i in range(5)
@@ -146,109 +164,7 @@ class Chains:
         if chains._log_prob.shape != (n, *size) or chains._steps.shape != (n, *chains.start.shape):
             raise KeyError("chain")
         accepted = np.stack([group["accepted"][...] for group in groups])
-        chains._done = (n, accepted, chains.random_state)
+        # Files of version 0.1.0 have no memory.
+        memory = {k: np.asarray(v[...]) for k, v in file.get("memory", {}).items()}
+        chains._done = (n, accepted, chains.random_state, memory)
         return chains
-
-
-class Checkpoint:
-    """The file that holds the chains and says whose they are.
-
-    Parameters
-    ----------
-    path : str or Path or None
-        Where; None keeps nothing.
-    identity : mapping
-        JSON values that describe posterior and settings; a file with others is refused.
-    interval : float
-        Seconds between checkpoints, lengthened where a checkpoint takes more than 1/20 of it.
-    """
-
-    def __init__(
-        self, path: str | Path | None, identity: Mapping[str, Any], interval: float = 10.0
-    ) -> None:
-        self.path = None if path is None else Path(path)
-        self.identity = json.loads(json.dumps(dict(identity)))
-        self.interval = interval
-        self._due = time.monotonic() + interval
-
-    def read(self) -> Chains | None:
-        """Return the chains in the file; None if there is no file.
-
-        Raises
-        ------
-        StateError
-            If they belong to another posterior or other settings.
-        FileFormatError
-            If the file holds no chains, or is damaged.
-        """
-        if self.path is None or not self.path.exists():
-            return None
-        with opened(self.path) as file, explained(file):
-            stored = self._stored(file)
-            keys = sorted(self.identity.keys() | stored.keys())
-            other = [k for k in keys if stored.get(k) != self.identity.get(k)]
-            if other:
-                raise StateError(
-                    f"{self.path} holds the chains of another run: it differs in "
-                    f"{', '.join(other)} from what is asked for now. Use another store, or "
-                    "resume=False to replace these chains."
-                )
-            return Chains.read(file, int(stored["ensembles"]))
-
-    def begin(self, chains: Chains) -> None:
-        """Start a new file, now, so that an unwritable folder is known before any work is done.
-
-        Raises
-        ------
-        FileFormatError
-            If there is a file that holds something else than chains: it is left as it is.
-        """
-        if self.path is not None and self.path.exists():
-            with opened(self.path) as file:
-                self._stored(file)
-        self.flush(chains)
-
-    def tick(self, chains: Chains) -> None:
-        """Write if it is time."""
-        if time.monotonic() >= self._due:
-            self.flush(chains)
-
-    def flush(self, chains: Chains) -> None:
-        """Write all chains to a new file that takes the place of the old one."""
-        if self.path is None:
-            return
-        began = time.monotonic()
-        with atomic(self.path, fresh=True) as file:
-            file.attrs["chains"] = json.dumps(self.identity)
-            chains.write(file)
-        now = time.monotonic()
-        self._due = now + max(self.interval, 20 * (now - began))
-
-    def _stored(self, file: h5py.File) -> dict[str, Any]:
-        if "chains" not in file.attrs:
-            raise FileFormatError(
-                f"{self.path} holds something else than chains and is left as it is. Use another "
-                "store."
-            )
-        return dict(json.loads(file.attrs["chains"]))
-
-
-def check_same(
-    log_prob: Callable[[FloatArray], FloatArray], chains: Chains, path: Path | None
-) -> None:
-    """Compare the log-probability of the stored walkers with today's: names prove little.
-
-    Raises
-    ------
-    StateError
-        If the chains were drawn from another posterior.
-    """
-    last = chains.get_last_sample()
-    now = log_prob(last.coords)
-    if not np.allclose(now, last.log_prob, rtol=1e-6, atol=1e-6):
-        worst = int(np.argmax(np.abs(now - last.log_prob)))
-        raise StateError(
-            f"{path} holds chains of another posterior: at a stored point its log-density is "
-            f"{last.log_prob[worst]:.6g}, but now it is {now[worst]:.6g}. Use another store, "
-            "or resume=False to replace these chains."
-        )

@@ -118,8 +118,11 @@ class Draws(Record):
         """Posterior sd over prior sd (d,), in the scaled coordinate; needs `space`."""
         if self.space is None:
             raise InputError("These draws know no prior; give Draws(..., space=...).")
-        grid = (np.arange(1000) + 0.5) / 1000
-        prior = self.space.to_unit(self.space.from_cube(np.tile(grid[:, None], (1, self.d))))
+        if self.space.conditional:
+            prior = self.space.to_unit(self.space.sample(20_000, 0))
+        else:
+            grid = (np.arange(1000) + 0.5) / 1000
+            prior = self.space.to_unit(self.space.from_cube(np.tile(grid[:, None], (1, self.d))))
         return np.asarray(self.space.to_unit(self.flat).std(axis=0) / prior.std(axis=0))
 
     def thinned(self, n: int) -> FloatArray:

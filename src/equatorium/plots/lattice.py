@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from equatorium.history.region import Region
+    from equatorium.records.space import Space
 
 _LEVEL_MAP, _DEPTH_MAP, _UNSEEN = "viridis_r", "magma", "#E4E4E4"
 
@@ -99,10 +100,20 @@ def implausibility_map(
         level,
         on_axes(space, inside, names),
         on_axes(space, edges, names),
-        np.diff(space.to_cube(edges), axis=0)[:, where],
+        _prior_masses(space, edges)[:, where],
         share,
     )
     return _lattice(maps, parameter_labels(space, names))
+
+
+def _prior_masses(space: "Space", edges: FloatArray) -> FloatArray:
+    """Return the prior probability (bins, d) of each parameter between edges (bins + 1, d)."""
+    if not space.conditional:
+        return np.diff(space.to_cube(edges), axis=0)
+    draws = space.sample(100_000, 0)
+    counts = [np.histogram(x, e)[0] for x, e in zip(draws.T, edges.T, strict=True)]
+    # A bin that no draw met has no share to divide by.
+    return np.asarray(np.maximum(np.stack(counts, axis=1), 1) / len(draws))
 
 
 def _unevenness(cube: FloatArray) -> FloatArray:

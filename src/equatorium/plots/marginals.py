@@ -207,19 +207,26 @@ def _prior_lines(figure: "Figure", space: "Space", names: Sequence[str]) -> None
     k = len(names)
     for i, name in enumerate(names):
         axes: Any = figure.axes[i * (k + 1)]
-        j = space.index(name)
-        ends = _box(space, [name])[:, 0]
-        x = np.linspace(ends[0], ends[1], 401)[1:-1]
-        points = np.tile(space.defaults, (x.size, 1))
-        log = space.parameters[j].scale == "log"
-        points[:, j] = 10.0**x if log else x
-        # Only the shape along this line matters; d theta = theta ln 10 d(log10 theta).
-        logarithm = space.log_prior(points) + (x * np.log(10.0) if log else 0.0)
-        density = np.exp(logarithm - logarithm.max())
-        density /= np.trapezoid(density, x)
+        x, density = _prior_line(space, name)
         limits = axes.get_xlim()
         axes.plot(x, density, color=BACKGROUND, ls="--", lw=1.3, label="prior")
         axes.set_xlim(limits)
-        axes.set_ylim(
-            0, max(axes.get_ylim()[1], 1.1 * density[(x > limits[0]) & (x < limits[1])].max())
-        )
+        seen = density[(x > limits[0]) & (x < limits[1])].max(initial=0.0)
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1.1 * seen))
+
+
+def _prior_line(space: "Space", name: str) -> tuple[FloatArray, FloatArray]:
+    """Return places on the axis of a parameter, and its prior's density there."""
+    j, ends = space.index(name), _box(space, [name])[:, 0]
+    if space.conditional:
+        own = on_axes(space, space.sample(100_000, 0), [name])[:, 0]
+        density, edges = np.histogram(own, 60, (ends[0], ends[1]), density=True)
+        return (edges[1:] + edges[:-1]) / 2, np.asarray(density)
+    x = np.linspace(ends[0], ends[1], 401)[1:-1]
+    points = np.tile(space.defaults, (x.size, 1))
+    log = space.parameters[j].scale == "log"
+    points[:, j] = 10.0**x if log else x
+    # Only the shape along this line matters; d theta = theta ln 10 d(log10 theta).
+    logarithm = space.log_prior(points) + (x * np.log(10.0) if log else 0.0)
+    density = np.exp(logarithm - logarithm.max())
+    return x, density / np.trapezoid(density, x)

@@ -1,4 +1,4 @@
-"""Parameters that do not vary: fixed to a number, or tied to the value of another parameter."""
+"""Parameters that do not vary by themselves: fixed to a number, tied to another, or derived."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from equatorium.errors import InputError, UnknownNameError, did_you_mean
+from equatorium.records.expression import Expression
 
 Fixed = dict[str, float | str]
 
@@ -17,38 +18,32 @@ def unknown_parameter(name: str, known: tuple[str, ...], what: str) -> UnknownNa
 
 
 def check_fixed(given: Mapping[str, Any] | None, declared: tuple[str, ...]) -> Fixed:
-    """Check fixed values: finite numbers, or names that lead to a free parameter or a number.
+    """Check fixed values: finite numbers, names of other parameters, or arithmetic on them.
 
     Raises
     ------
     InputError
-        For a value that is neither, or for names tied in a circle.
+        For a value that is none of these.
     UnknownNameError
         For a tie to a name that no parameter has.
     """
     fixed = {
-        str(name): value if isinstance(value, str) else _number(str(name), value)
+        str(name): value.strip() if isinstance(value, str) else _number(str(name), value)
         for name, value in (given or {}).items()
     }
     known = declared + tuple(name for name in fixed if name not in declared)
     for name, value in fixed.items():
-        if isinstance(value, str) and value not in known:
+        if isinstance(value, str) and value.isidentifier() and value not in known:
             raise unknown_parameter(value, known, f"Parameter {name!r} is tied to {value!r}, which")
-    for name in fixed:
-        resolve(name, fixed)
+        rule(name, value, known)
     return fixed
 
 
-def resolve(name: str, fixed: Fixed) -> float | str:
-    """Follow ties from a name to the number it is fixed to, or to the name of a free parameter."""
-    seen: list[str] = []
-    at: float | str = name
-    while isinstance(at, str) and at in fixed:
-        if at in seen:
-            raise InputError(f"Parameters are tied in a circle: {' -> '.join([*seen, at])}.")
-        seen.append(at)
-        at = fixed[at]
-    return at
+def rule(name: str, value: float | str, known: tuple[str, ...]) -> float | str | Expression:
+    """Read what a parameter is fixed to: a number, the name of another, or arithmetic."""
+    if not isinstance(value, str) or value in known:
+        return value
+    return Expression(value, known, f"What parameter {name!r} is fixed to")
 
 
 def _number(name: str, value: Any) -> float:
@@ -56,8 +51,8 @@ def _number(name: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"Parameter {name!r} can be fixed to a number or tied to another parameter's name, "
-            f"but it is given {value!r}."
+            f"Parameter {name!r} can be fixed to a number, tied to another parameter's name, or "
+            f"derived by arithmetic such as '2 * a', but it is given {value!r}."
         ) from error
     if not np.isfinite(number):
         raise InputError(f"Parameter {name!r} cannot be fixed to {number}.")

@@ -1,8 +1,9 @@
 """One parameter of a simulator: its range, scale, unit and prior."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,9 +21,10 @@ class Parameter(Record):
     Parameters
     ----------
     name : str
-    low, high : float, optional
+    low, high : float or astropy Quantity, optional
         Closed range in physical units. Left out (or infinite), they are the edges of the prior's
-        support, or its 1e-4 quantiles where the support is infinite.
+        support, or its 1e-4 quantiles where the support is infinite. A Quantity is converted to
+        `unit`, or gives it.
     scale : {"linear", "log"}
         The scaled coordinate is the value or its logarithm.
     unit, label, description : str
@@ -55,11 +57,13 @@ class Parameter(Record):
     default: float | None = None
     prior: Any = None
     description: str = ""
+    above: str = ""
+    below: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise InputError(f"A parameter needs a name (text), but it is {self.name!r}.")
-        for what in ("unit", "label", "description"):
+        for what in ("unit", "label", "description", "above", "below"):
             if not isinstance(getattr(self, what), str):
                 raise InputError(
                     f"The {what} of parameter {self.name!r} must be text, but it is "
@@ -70,6 +74,8 @@ class Parameter(Record):
                 f"The scale of parameter {self.name!r} must be 'linear' or 'log', "
                 f"but it is {self.scale!r}."
             )
+        for side in ("low", "high", "default"):
+            object.__setattr__(self, side, self._unitless(side))
         object.__setattr__(self, "prior", prior_spec(self.prior, self.name))
         for side in ("low", "high"):
             object.__setattr__(self, side, self._edge(side))
@@ -82,6 +88,21 @@ class Parameter(Record):
                     f"its range [{self.low:.6g}, {self.high:.6g}]."
                 )
         self.distribution  # noqa: B018  (a prior without mass in the box raises here, not later)
+
+    def _unitless(self, side: str) -> Any:
+        """Turn a Quantity into a number in `unit`, which it gives where there is none yet."""
+        value = getattr(self, side)
+        if not hasattr(value, "to_value"):
+            return value
+        if not self.unit:
+            object.__setattr__(self, "unit", str(value.unit))
+        try:
+            return value.to_value(self.unit)
+        except ValueError as error:
+            raise InputError(
+                f"{side} of parameter {self.name!r} is {value}, which cannot be given in its unit "
+                f"{self.unit!r}: {error}"
+            ) from error
 
     def _number(self, what: str, value: Any) -> float:
         try:
@@ -125,6 +146,15 @@ class Parameter(Record):
                 f"Parameter {name!r} is on a log scale, which needs low > 0, but low = {low:.6g}. "
                 "Give a positive low, or scale='linear'."
             )
+
+    def get_state(self) -> dict[str, Any]:
+        """All fields; conditional bounds only where there are any."""
+        state = super().get_state()
+        return {k: v for k, v in state.items() if v or k not in ("above", "below")}
+
+    @classmethod
+    def _rebuild(cls, state: Mapping[str, Any]) -> Self:
+        return super()._rebuild({"above": "", "below": "", **state})
 
     @property
     def flat(self) -> bool:

@@ -1,4 +1,9 @@
-"""The space of parameters: points are physical; unit box, prior cube and normals are views."""
+"""The space of parameters: points are physical; unit box, prior cube and normals are views.
+
+Bounds of a parameter may depend on others. The prior then is a chain of distributions, each given
+those before, and the views remain exact (the transform of Rosenblatt 1952, Ann. Math. Statist. 23,
+470, doi:10.1214/aoms/1177729394).
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,11 +16,13 @@ from scipy.special import ndtr, ndtri
 
 from equatorium.checks import FloatArray, Rng, floats, generator, matrix, read_only
 from equatorium.errors import InputError, ShapeError, UnknownNameError, did_you_mean
+from equatorium.records import chain
 from equatorium.records.base import Record, entries
-from equatorium.records.fixing import Fixed, check_fixed, resolve, unknown_parameter
+from equatorium.records.dependence import Dependence
+from equatorium.records.fixing import Fixed, check_fixed, unknown_parameter
 from equatorium.records.outputs import unique_names
 from equatorium.records.parameter import Parameter
-from equatorium.records.tables import column_names, columns
+from equatorium.records.points import named_points
 
 __all__ = ["Parameter", "Space"]
 
@@ -24,7 +31,7 @@ _TINY = float(np.finfo(float).tiny)
 
 @dataclass(frozen=True, eq=False, init=False)
 class Space(Record):
-    """Named parameters, some free, some fixed or tied; the prior is their product.
+    """Named parameters, some free, some fixed, tied or derived; the prior of the free ones.
 
     Points are always physical values theta of the d *free* parameters, shape (m, d). Three views:
     `to_unit` (the box of the scaled coordinates, what emulators see), `to_cube` (prior cumulative
@@ -35,8 +42,9 @@ class Space(Record):
     parameters : iterable of Parameter
         In the order in which the simulator wants them.
     fixed : mapping, optional
-        From a name to a number, or to the name of the parameter whose value it takes. Names that
-        are not among `parameters` follow them in `all_names`.
+        From a name to a number, to the name of the parameter whose value it takes, or to
+        arithmetic on others such as ``"a + 2 * log10(b)"`` (`equatorium.records.expression` says
+        what it may hold). Names that are not among `parameters` follow them in `all_names`.
 
     Examples
     --------
@@ -62,6 +70,7 @@ class Space(Record):
         object.__setattr__(self, "fixed", check_fixed(fixed, tuple(p.name for p in declared)))
         if not self.parameters:
             raise InputError("A Space needs at least one free parameter, but there is none.")
+        chain.check(self)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -78,6 +87,21 @@ class Space(Record):
         """Names of all parameters, as the simulator wants them."""
         declared = tuple(p.name for p in self.declared)
         return declared + tuple(name for name in self.fixed if name not in declared)
+
+    @cached_property
+    def dependence(self) -> Dependence:
+        """Which parameters depend on which others."""
+        return Dependence(self.parameters, self.all_names, self.fixed)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether bounds of free parameters depend on others."""
+        return bool(self.dependence.bounded)
+
+    @property
+    def derived_names(self) -> tuple[str, ...]:
+        """Names of the parameters that are arithmetic on free ones, in the order of `all_names`."""
+        return self.dependence.derived
 
     @property
     def d(self) -> int:
@@ -117,7 +141,7 @@ class Space(Record):
         return self.names.index(name)
 
     def fix(self, **values: float | str) -> "Space":
-        """Fix parameters to numbers, or tie them to other parameters by name."""
+        """Fix parameters to numbers, tie them to others by name, or derive them: "a + 2 * b"."""
         for name in values:
             if name not in self.all_names:
                 raise unknown_parameter(name, self.all_names, f"{name!r}, which is to be fixed,")
@@ -148,39 +172,38 @@ class Space(Record):
         InputError
             If a mapping contradicts the value of a fixed parameter.
         """
-        named = isinstance(points, Mapping) or hasattr(points, "columns")
-        if not named and getattr(getattr(points, "dtype", None), "names", None) is None:
-            theta = floats(points, "theta")
-            return matrix(theta[None] if theta.ndim == 1 else theta, "theta", self.d)
-        theta = columns(points, self.names, tuple(p.unit for p in self.parameters))
-        if isinstance(points, Mapping):
-            for name in column_names(points):
-                if name not in self.all_names:
-                    raise unknown_parameter(name, self.all_names, f"{name!r}")
-                if name in self.fixed:
-                    expected = self.complete(theta)[:, self.all_names.index(name)]
-                    if not np.allclose(floats(points[name], name), expected, rtol=1e-12, atol=0):
-                        raise InputError(
-                            f"Parameter {name!r} is fixed to {self.fixed[name]!r}, "
-                            f"but the point gives {points[name]!r}."
-                        )
-        return theta
+        return named_points(self, points)
 
     def complete(self, theta: Any) -> FloatArray:
         """Fill in fixed and tied parameters: (m, d) to (m, D), in the order of `all_names`."""
         theta = matrix(theta, "theta", self.d)
-        filled = np.empty((len(theta), len(self.all_names)))
-        for column, name in enumerate(self.all_names):
-            value = resolve(name, self.fixed)
-            filled[:, column] = theta[:, self.index(value)] if isinstance(value, str) else value
-        return filled
+        columns = self.dependence.complete(theta)
+        filled = [np.broadcast_to(columns[name], len(theta)) for name in self.all_names]
+        return np.stack(filled, axis=1)
 
     def contains(self, theta: Any) -> npt.NDArray[np.bool_]:
-        """Whether points (m, d) lie in the closed box, shape (m,); NaN does not."""
+        """Whether points (m, d) lie within all bounds, edges included, (m,); NaN does not."""
         theta = floats(theta, "theta")
         if theta.ndim != 2 or theta.shape[1] != self.d:
             raise ShapeError(f"theta must have shape (m, {self.d}), but it is {theta.shape}.")
-        return np.asarray(((theta >= self.low) & (theta <= self.high)).all(1))
+        inside = np.asarray(((theta >= self.low) & (theta <= self.high)).all(1))
+        if self.conditional and inside.any():
+            inside[inside] = chain.within(self.dependence, theta[inside])
+        return inside
+
+    def outside(self, theta: Any) -> str:
+        """Tell of the first point (m, d) that is out of bounds; empty if none is."""
+        return chain.first_outside(self, matrix(theta, "theta", self.d))
+
+    def spread(self, u: Any) -> FloatArray:
+        """Map a design in the unit box (m, d) to points that fill the space within all bounds.
+
+        The same as `from_unit`, unless bounds depend on other parameters: then the range that is
+        left of each is filled evenly.
+        """
+        if not self.conditional:
+            return self.from_unit(u)
+        return Space([replace(p, prior=None) for p in self.declared], self.fixed).from_cube(u)
 
     def to_unit(self, theta: Any) -> FloatArray:
         """Scale the box of the scaled coordinates to [0, 1]^d; points outside it lie outside."""
@@ -207,34 +230,35 @@ class Space(Record):
 
     def to_cube(self, theta: Any) -> FloatArray:
         """Prior cumulative probability of each parameter, shape (m, d); raises outside the box."""
-        return self._tails(theta)[0]
+        return chain.tails(self, theta)[0]
 
     def from_cube(self, c: Any) -> FloatArray:
         """Point with the given prior cumulative probabilities; raises outside [0, 1]."""
         c = matrix(c, "c", self.d)
         if ((c < 0) | (c > 1)).any():
             raise InputError("Prior probabilities must lie in [0, 1]; clip or reject the others.")
-        return self._from_tails(c, 1 - c, np.ones(c.shape, dtype=bool))
+        return chain.from_tails(self, c, 1 - c, np.ones(c.shape, dtype=bool))
 
     def to_normal(self, theta: Any) -> FloatArray:
         """Give normal scores of the prior; edges map to about -37.5 and 37.5, so all are finite."""
-        below, above = (np.maximum(tail, _TINY) for tail in self._tails(theta))
+        below, above = (np.maximum(tail, _TINY) for tail in chain.tails(self, theta))
         return np.asarray(np.where(below < above, ndtri(below), -ndtri(above)))
 
     def from_normal(self, z: Any) -> FloatArray:
         """Undo `to_normal`, accurately in both tails."""
         z = matrix(z, "z", self.d)
-        return self._from_tails(ndtr(z), ndtr(-z), z < 0)
+        return chain.from_tails(self, ndtr(z), ndtr(-z), z < 0)
 
     def log_prior(self, theta: Any) -> FloatArray:
-        """Log density of the prior in physical theta, shape (m,); -inf outside the box."""
-        inside = self.contains(theta)
-        safe = np.where(inside[:, None], floats(theta, "theta"), self.defaults)
-        jacobian = np.log(safe, out=np.zeros_like(safe), where=self._log)
+        """Log density of the prior in physical theta, shape (m,); -inf outside the bounds."""
+        theta, inside = floats(theta, "theta"), self.contains(theta)
+        jacobian = np.log(theta[inside], out=np.zeros((inside.sum(), self.d)), where=self._log)
         density = -np.log(self._scaled_box[1]) - jacobian
-        for j in self._curved:
-            density[:, j] = self.parameters[j].distribution.logpdf(safe[:, j])
-        return np.where(inside, density.sum(1), -np.inf)
+        for j, prior in chain.distributions(self, theta[inside]):
+            density[:, j] = prior.logpdf(theta[inside, j])
+        result = np.full(len(theta), -np.inf)
+        result[inside] = density.sum(1)
+        return result
 
     def sample(self, n: int, rng: Rng = None) -> FloatArray:
         """Draw n points from the prior, shape (n, d)."""
@@ -257,36 +281,6 @@ class Space(Record):
         return np.array([p.scale == "log" for p in self.parameters])
 
     @cached_property
-    def _curved(self) -> tuple[int, ...]:
-        return tuple(j for j, p in enumerate(self.parameters) if not p.flat)
-
-    @cached_property
     def _scaled_box(self) -> tuple[FloatArray, FloatArray]:
         low = np.array([p.to_scaled(p.low) for p in self.parameters])
         return low, np.array([p.to_scaled(p.high) for p in self.parameters]) - low
-
-    def _tails(self, theta: Any) -> tuple[FloatArray, FloatArray]:
-        theta = matrix(theta, "theta", self.d)
-        if not self.contains(theta).all():
-            i, j = np.argwhere((theta < self.low) | (theta > self.high))[0]
-            raise InputError(
-                f"Point {i} has {self.names[j]} = {theta[i, j]:.6g}, outside "
-                f"[{self.low[j]:.6g}, {self.high[j]:.6g}], where the prior has no probability."
-            )
-        below = np.clip(self.to_unit(theta), 0.0, 1.0)
-        above = 1 - below
-        for j in self._curved:
-            prior = self.parameters[j].distribution
-            below[:, j], above[:, j] = prior.cdf(theta[:, j]), prior.sf(theta[:, j])
-        return below, above
-
-    def _from_tails(
-        self, below: FloatArray, above: FloatArray, lower: npt.NDArray[np.bool_]
-    ) -> FloatArray:
-        theta = self.from_unit(below)
-        for j in self._curved:
-            prior = self.parameters[j].distribution
-            up = ~lower[:, j]
-            theta[:, j] = prior.ppf(below[:, j])
-            theta[up, j] = prior.isf(above[up, j])
-        return theta

@@ -38,7 +38,7 @@ def latin_hypercube(space: Space, n: int, rng: Rng = None) -> FloatArray:
     ----------
     McKay, Beckman & Conover (1979), Technometrics 21, 239, doi:10.2307/1268522.
     """
-    return space.from_unit(_unit_latin_hypercube(space.d, _count(n), generator(rng)))
+    return space.spread(_unit_latin_hypercube(space.d, _count(n), generator(rng)))
 
 
 def maximin_latin_hypercube(space: Space, n: int, rng: Rng = None) -> FloatArray:
@@ -70,7 +70,7 @@ def maximin_latin_hypercube(space: Space, n: int, rng: Rng = None) -> FloatArray
     rng = generator(rng)
     u = _unit_latin_hypercube(space.d, _count(n), rng)
     _spread(u, 10 * n, rng)
-    return space.from_unit(u)
+    return space.spread(u)
 
 
 def sobol(space: Space, n: int, rng: Rng = None) -> FloatArray:
@@ -95,7 +95,7 @@ def sobol(space: Space, n: int, rng: Rng = None) -> FloatArray:
     Owen (1998), J. Complexity 14, 466, doi:10.1006/jcom.1998.0487.
     """
     engine = qmc.Sobol(space.d, scramble=True, rng=generator(rng))
-    return space.from_unit(engine.random_base2((_count(n) - 1).bit_length())[:n])
+    return space.spread(engine.random_base2((_count(n) - 1).bit_length())[:n])
 
 
 DESIGNS: dict[str, Design] = {

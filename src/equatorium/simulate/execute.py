@@ -141,21 +141,20 @@ def _complete(simulator: Simulator, space: Space, theta: FloatArray) -> FloatArr
             "eq.wrap(function, space, outputs) makes one of a function"
         )
     given, wanted = space.all_names, simulator.space.all_names
-    for name in sorted({*given} ^ {*wanted}):
+    # A derived parameter that the simulator does not know is there to be reported.
+    unknown = {*given} - {*wanted} - {*space.derived_names}
+    for name in sorted(unknown | ({*wanted} - {*given})):
         lacking = "space" if name in wanted else "simulator"
         hint = did_you_mean(name, given if name in wanted else wanted)
         raise InputError(
             f"the {lacking} has no parameter {name!r}.{hint} The space must have the parameters of "
             f"simulator {simulator.name!r}: {', '.join(wanted)} (space.fix gives one a fixed value)"
         )
-    outside = ~space.contains(theta)
-    if outside.any():
-        i = int(np.flatnonzero(outside)[0])
-        j = int(np.flatnonzero((theta[i] < space.low) | (theta[i] > space.high))[0])
+    outside = int((~space.contains(theta)).sum())
+    if outside:
         raise InputError(
-            f"{outside.sum()} of {len(theta)} points lie outside the space; point {i} has "
-            f"{space.names[j]} = {theta[i, j]:.6g}, outside [{space.low[j]:.6g}, "
-            f"{space.high[j]:.6g}]. Widen the space, or leave these points out"
+            f"{outside} of {len(theta)} points lie outside the space. {space.outside(theta)}. "
+            "Widen the space, or leave these points out"
         )
     return space.complete(theta)[:, [given.index(name) for name in wanted]]
 

@@ -29,7 +29,7 @@ _FORMS: dict[str, tuple[type, ...]] = {
     _TABLE: (dict,),
     _NAMES: (list,),
     _YES_NO: (bool,),
-    "a number or a parameter's name": (int, float, str),
+    "a number, a parameter's name or arithmetic": (int, float, str),
     "text or a table { ... }": (str, dict),
 }
 _METHOD = {"use": _TEXT, "options": _TABLE}
@@ -51,9 +51,9 @@ SCHEMA: dict[str, dict[str, str]] = {
     "sampler": {**_METHOD, "until": _TABLE},
 }
 PARAMETER_KEYS = {
-    "fixed": "a number or a parameter's name",
+    "fixed": "a number, a parameter's name or arithmetic",
     **dict.fromkeys(("low", "high", "default"), _NUMBER),
-    **dict.fromkeys(("scale", "unit", "label"), _TEXT),
+    **dict.fromkeys(("scale", "unit", "label", "above", "below"), _TEXT),
     "prior": "text or a table { ... }",
 }
 

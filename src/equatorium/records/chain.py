@@ -1,0 +1,131 @@
+"""The prior as a chain: each parameter's distribution, given those that its bounds depend on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from equatorium.checks import FloatArray, matrix
+from equatorium.errors import InputError
+from equatorium.records.dependence import Dependence
+from equatorium.records.prior import Truncated
+
+_CHECKED = 256  # points at which bounds must leave something
+
+
+def tails(space: Any, theta: Any) -> tuple[FloatArray, FloatArray]:
+    """Probabilities (m, d) below and above points of the space, each given those before."""
+    theta = matrix(theta, "theta", space.d)
+    if not space.contains(theta).all():
+        raise InputError(f"{space.outside(theta)}, where the prior has no probability.")
+    below = np.clip(space.to_unit(theta), 0.0, 1.0)
+    above = 1 - below
+    for j, prior in distributions(space, theta):
+        below[:, j], above[:, j] = prior.cdf(theta[:, j]), prior.sf(theta[:, j])
+    return below, above
+
+
+def from_tails(
+    space: Any, below: FloatArray, above: FloatArray, lower: npt.NDArray[np.bool_]
+) -> FloatArray:
+    """Points (m, d) by the probability below or, where not `lower`, above them."""
+    theta: FloatArray = space.from_unit(below)
+    for j, prior in distributions(space, theta):
+        theta[:, j] = prior.from_tails(below[:, j], above[:, j], lower[:, j])
+    return theta
+
+
+def distributions(space: Any, theta: FloatArray) -> Iterator[tuple[int, Truncated]]:
+    """Give the distributions that are not just flat, in the order in which they can be had.
+
+    Parameters
+    ----------
+    theta : (m, d) array
+        Points. Whoever inverts the distributions fills in each column when its turn has come.
+
+    Yields
+    ------
+    column, distribution
+
+    Raises
+    ------
+    InputError
+        If the bounds of a parameter leave it nothing at one of the points.
+    """
+    parameters, dependence = space.parameters, space.dependence
+    wanted = [j for j, p in enumerate(parameters) if not p.flat]
+    if not space.conditional:
+        yield from ((j, parameters[j].distribution) for j in wanted)
+        return
+    place = {p.name: j for j, p in enumerate(parameters)}
+    columns: dict[str, FloatArray] = {}
+    for name in dependence.walk(columns, bounds_only=True):
+        j = place[name]
+        if name in dependence.bounded:
+            yield j, _left(dependence, j, columns)
+        elif j in wanted:
+            yield j, parameters[j].distribution
+        columns[name] = theta[:, j]
+
+
+def _left(dependence: Dependence, j: int, columns: dict[str, FloatArray]) -> Truncated:
+    """Truncate a parameter's prior to what its bounds leave."""
+    parameter = dependence.free[j]
+    low, high = np.broadcast_arrays(*dependence.bounds(parameter, columns))
+    try:
+        return Truncated(parameter.distribution.base, low, high)
+    except InputError as error:
+        raise InputError(
+            f"The bounds of parameter {parameter.name!r} (above={parameter.above!r}, "
+            f"below={parameter.below!r}) leave it nothing at some values of the others: {error} "
+            "Change them, or the ranges of the others."
+        ) from error
+
+
+def within(dependence: Dependence, theta: FloatArray) -> npt.NDArray[np.bool_]:
+    """Whether points (m, d) of the box keep all conditional bounds, shape (m,)."""
+    inside = np.ones(len(theta), dtype=bool)
+    for _, x, low, high in _bounds(dependence, theta):
+        inside &= (x >= low) & (x <= high)
+    return inside
+
+
+def first_outside(space: Any, theta: FloatArray) -> str:
+    """Tell where the first point that is out of bounds breaks them; empty if none is."""
+    out = np.flatnonzero(~space.contains(theta))
+    if out.size == 0:
+        return ""
+    i = int(out[0])
+    point = theta[i : i + 1]
+    box = zip((p.name for p in space.parameters), point[0], space.low, space.high, strict=True)
+    broken = [item for item in box if not item[2] <= item[1] <= item[3]]
+    if not broken:
+        bounds = [
+            (name, x[0], low.max(), high.min())
+            for name, x, low, high in _bounds(space.dependence, point)
+        ]
+        broken = [item for item in bounds if not item[2] <= item[1] <= item[3]]
+    name, x, low, high = broken[0]
+    return f"Point {i} has {name} = {x:.6g}, outside [{low:.6g}, {high:.6g}]"
+
+
+def _bounds(dependence: Dependence, theta: FloatArray) -> Iterator[tuple[str, Any, Any, Any]]:
+    columns = dependence.complete(theta, bounds_only=True)
+    for j, parameter in enumerate(dependence.free):
+        if parameter.name in dependence.bounded:
+            yield parameter.name, theta[:, j], *dependence.bounds(parameter, columns)
+
+
+def check(space: Any) -> None:
+    """Check that conditional bounds leave something everywhere, and the defaults inside."""
+    if not space.conditional:
+        return
+    from scipy.stats import qmc
+
+    space.from_cube(qmc.Sobol(space.d, rng=np.random.default_rng(0)).random(_CHECKED))
+    outside = space.outside(space.defaults[None])
+    if outside:
+        raise InputError(
+            f"The default values break the bounds: {outside.replace('Point 0', 'it')}."
+        )
