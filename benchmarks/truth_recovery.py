@@ -38,7 +38,7 @@ class Size:
     mocks: int = 20
     forests: int = 8
     fixed: tuple[str, ...] = ()
-    scale: float = 0.2
+    scale: float = 0.8  # of the forests: 0.2 leaves the third parameter a little too free
     walkers: int = 40
     max_steps: int = 3000
     waves: tuple[int, ...] = (400, 300, 300)

@@ -16,7 +16,7 @@ import equatorium as eq
 
 ACTIVE = ("alpha_hot", "beta0_disc", "alpha_reheat", "alpha_cool")
 # Three autocorrelation times are enough for a mean and a deviation.
-REDUCED = Size(runs=180, held_out=60, mocks=8, walkers=16, max_steps=400)
+REDUCED = Size(runs=180, held_out=60, mocks=8, walkers=16, max_steps=400, scale=0.2)
 
 
 def judged(found, **limits):
