@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from equatorium.errors import FileFormatError, StateError
-from equatorium.inference.backend import Chains, Checkpoint
+from equatorium.inference.backend import Chains
+from equatorium.inference.checkpoint import Checkpoint
 
 IDENTITY = {"ensembles": 2, "names": ["a", "b"], "posterior": "0123"}
 
@@ -49,15 +50,15 @@ def same_chains(a, b):
 @pytest.mark.parametrize("length", [40, 3, 0])
 def test_chains_come_back_bit_for_bit(tmp_path, length):
     chains = filled(length)
-    Checkpoint(tmp_path / "c.h5", IDENTITY).flush(chains)
-    same_chains(chains, Checkpoint(tmp_path / "c.h5", IDENTITY).read())
+    Checkpoint(tmp_path / "c.h5", IDENTITY, kind=Chains).flush(chains)
+    same_chains(chains, Checkpoint(tmp_path / "c.h5", IDENTITY, kind=Chains).read())
 
 
 def test_emcee_reads_the_file(tmp_path):
     import emcee
 
     chains = filled(40)
-    Checkpoint(tmp_path / "c.h5", IDENTITY).flush(chains)
+    Checkpoint(tmp_path / "c.h5", IDENTITY, kind=Chains).flush(chains)
     backend = emcee.backends.HDFBackend(tmp_path / "c.h5", name="ensemble-1", read_only=True)
     assert backend.iteration == 40
     assert backend.shape == (6, 2)
@@ -79,7 +80,9 @@ def test_an_interrupted_step_is_as_if_it_had_not_begun():
     chains = filled(5)
     before = chains.random_state, chains.accepted.copy(), chains.steps.copy()
     chains.grow(1, None)
-    broken = SimpleNamespace(coords=np.ones((12, 2)), log_prob="interrupted here")
+    broken = SimpleNamespace(
+        coords=np.ones((12, 2)), log_prob="interrupted here", random_state=None
+    )
     with pytest.raises(ValueError, match="reshape"):
         chains.save_step(broken, np.ones(12, bool))
     assert chains.iteration == 5
@@ -89,27 +92,27 @@ def test_an_interrupted_step_is_as_if_it_had_not_begun():
 
 
 def test_a_reader_does_not_disturb_the_writer(tmp_path):
-    checkpoint = Checkpoint(tmp_path / "c.h5", IDENTITY)
+    checkpoint = Checkpoint(tmp_path / "c.h5", IDENTITY, kind=Chains)
     checkpoint.flush(filled(4))
     # Without locks, as another process sees it: HDF5 wants one way of locking within a process.
     with h5py.File(tmp_path / "c.h5", "r", locking=False) as reader:
         checkpoint.flush(filled(9))
         assert reader["ensemble-0"].attrs["iteration"] == 4
         assert len(reader["ensemble-0/chain"][...]) == 4
-    assert Checkpoint(tmp_path / "c.h5", IDENTITY).read().iteration == 9
+    assert Checkpoint(tmp_path / "c.h5", IDENTITY, kind=Chains).read().iteration == 9
 
 
 def test_checkpoints_are_written_when_due(tmp_path):
     path = tmp_path / "c.h5"
     chains = filled(4)
-    Checkpoint(path, IDENTITY, interval=3600).tick(chains)
+    Checkpoint(path, IDENTITY, kind=Chains, interval=3600).tick(chains)
     assert not path.exists()
-    Checkpoint(path, IDENTITY, interval=0).tick(chains)
+    Checkpoint(path, IDENTITY, kind=Chains, interval=0).tick(chains)
     assert path.exists()
 
 
 def test_no_path_keeps_nothing():
-    checkpoint = Checkpoint(None, IDENTITY, interval=0)
+    checkpoint = Checkpoint(None, IDENTITY, kind=Chains, interval=0)
     chains = filled(2)
     checkpoint.begin(chains)
     checkpoint.tick(chains)
@@ -117,9 +120,9 @@ def test_no_path_keeps_nothing():
 
 
 def test_chains_of_another_run_are_refused(tmp_path):
-    Checkpoint(tmp_path / "c.h5", IDENTITY).flush(filled(2))
+    Checkpoint(tmp_path / "c.h5", IDENTITY, kind=Chains).flush(filled(2))
     with pytest.raises(StateError, match=r"differs in posterior.*resume=False"):
-        Checkpoint(tmp_path / "c.h5", {**IDENTITY, "posterior": "other"}).read()
+        Checkpoint(tmp_path / "c.h5", {**IDENTITY, "posterior": "other"}, kind=Chains).read()
 
 
 def test_foreign_files_are_neither_read_nor_overwritten(tmp_path):
@@ -129,7 +132,7 @@ def test_foreign_files_are_neither_read_nor_overwritten(tmp_path):
         file["data"] = np.arange(3.0)
     for path in (text, h5):
         content = path.read_bytes()
-        checkpoint = Checkpoint(path, IDENTITY)
+        checkpoint = Checkpoint(path, IDENTITY, kind=Chains)
         with pytest.raises(FileFormatError, match=path.name):
             checkpoint.read()
         with pytest.raises(FileFormatError, match=path.name):
@@ -142,7 +145,7 @@ def test_another_file_of_ours_is_not_overwritten(tmp_path):
 
     save(tmp_path / "study.h5", {"precious": np.arange(3.0)})
     content = (tmp_path / "study.h5").read_bytes()
-    checkpoint = Checkpoint(tmp_path / "study.h5", IDENTITY)
+    checkpoint = Checkpoint(tmp_path / "study.h5", IDENTITY, kind=Chains)
     with pytest.raises(FileFormatError, match="something else than chains"):
         checkpoint.begin(filled(1))
     assert (tmp_path / "study.h5").read_bytes() == content
@@ -151,7 +154,7 @@ def test_another_file_of_ours_is_not_overwritten(tmp_path):
 @pytest.mark.parametrize("damage", ["cut", "missing", "short", "uneven"])
 def test_damaged_files_are_refused(tmp_path, damage):
     path = tmp_path / "c.h5"
-    Checkpoint(path, IDENTITY).flush(filled(20))
+    Checkpoint(path, IDENTITY, kind=Chains).flush(filled(20))
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:3000])
     else:
@@ -161,10 +164,10 @@ def test_damaged_files_are_refused(tmp_path, damage):
                 if damage != "missing":
                     file[f"ensemble-{k}"].create_dataset("chain", data=np.zeros((3, 6, 2)))
     with pytest.raises(FileFormatError, match=r"c\.h5"):
-        Checkpoint(path, IDENTITY).read()
+        Checkpoint(path, IDENTITY, kind=Chains).read()
 
 
 def test_a_missing_folder_is_known_at_once(tmp_path):
-    checkpoint = Checkpoint(tmp_path / "nowhere" / "c.h5", IDENTITY)
+    checkpoint = Checkpoint(tmp_path / "nowhere" / "c.h5", IDENTITY, kind=Chains)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         checkpoint.begin(filled(0))

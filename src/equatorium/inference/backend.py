@@ -83,15 +83,20 @@ class Chains:
         """Log-probabilities, shape (iteration, g, w)."""
         return self._log_prob[: self.iteration]
 
+    @property
+    def last(self) -> tuple[FloatArray, FloatArray]:
+        """Copies of where to go on from: positions (g w, d) and log-probabilities (g w,)."""
+        x, log_prob = self.start, self.start_log_prob
+        if self.iteration:
+            x, log_prob = self.steps[-1], self.log_prob[-1]
+        return x.reshape(self.shape).copy(), log_prob.reshape(-1).copy()
+
     def get_last_sample(self) -> Any:
         """Return emcee's State to go on from: the last stored step, or the start."""
         from emcee.state import State
 
-        coords, log_prob = self.start, self.start_log_prob
-        if self.iteration:
-            coords, log_prob = self.steps[-1], self.log_prob[-1]
-        coords, log_prob = coords.reshape(self.shape), log_prob.reshape(-1)
-        return State(coords.copy(), log_prob=log_prob.copy(), random_state=self.random_state)
+        x, log_prob = self.last
+        return State(x, log_prob=log_prob, random_state=self.random_state)
 
     def grow(self, ngrow: int, blobs: object) -> None:
         """Make room for more steps, doubling, so that long chains are not copied often."""

@@ -19,6 +19,7 @@ def starting_points(
     walkers: int,
     rng: np.random.Generator,
     starts: Any = None,
+    spanning: bool = True,
 ) -> tuple[FloatArray, FloatArray]:
     """Choose disjoint starting points of finite log-probability for each ensemble.
 
@@ -37,6 +38,9 @@ def starting_points(
     rng : numpy.random.Generator
     starts : array, shape (n, d), optional
         Physical parameters, such as a region's particles. Prior draws fill up what is missing.
+
+    spanning : bool
+        Whether those of an ensemble must span the space, as where walkers propose by differences.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def starting_points(
     slabs = [rng.permutation(slab) for slab in slabs]
     best = [slab[np.argsort(-score[slab], kind="stable")[:walkers]] for slab in slabs]
     chosen = x[np.stack(best)]
-    for k, own in enumerate(chosen):
+    for k, own in enumerate(chosen if spanning else ()):
         # Proposals are differences of walkers: what these do not span is never explored.
         spread = own - own.mean(axis=0)
         width = np.abs(spread).max(axis=0)

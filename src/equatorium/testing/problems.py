@@ -111,6 +111,11 @@ class Bell:
         off = np.asarray(theta) - self.mean
         return np.asarray(-0.5 * (off * np.linalg.solve(self.covariance, off.T).T).sum(axis=1))
 
+    def log_likelihood_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return it with its gradient (m, 2)."""
+        off = np.asarray(theta) - self.mean
+        return self.log_likelihood(theta), -np.linalg.solve(self.covariance, off.T).T
+
 
 def bell(stop_after: int | None = None, high: float = 4.0) -> Posterior:
     """Return a posterior whose moments are those of `Bell`: the flat prior is felt nowhere."""
