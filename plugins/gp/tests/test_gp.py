@@ -1,6 +1,7 @@
 """The stack: its weights solve their problem, its errors are as large as it says, it is saved."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.optimize
 import torch
@@ -11,7 +12,7 @@ from equatorium.errors import InputError, StateError
 from equatorium_gp import kernels
 from equatorium_gp.gp import GP
 from equatorium_gp.trend_gp import TrendGP
-from equatorium_gp.weights import LEAST, LEAST_FACTOR, TEMPER, tempered_weights, worth
+from equatorium_gp.weights import LEAST, LEAST_FACTOR, tempered_weights, worth
 
 QUICK = {"kernels": ["matern52", "rbf"], "trends": ["constant", "linear"]}
 
@@ -42,18 +43,19 @@ def test_weights_maximise_the_tempered_score():
 
     def minus(free):
         w = np.exp(free - np.logaddexp.reduce(free))
-        return -(np.log(w @ np.exp(scores)).sum() + TEMPER * np.log(w).mean())
+        return -(np.log(w @ np.exp(scores)).sum() + 15.0 * np.log(w).mean())
 
     found = scipy.optimize.minimize(minus, np.zeros(3), tol=1e-12).x
     expected = np.exp(found - np.logaddexp.reduce(found))
     assert expected.min() > LEAST
-    assert_allclose(tempered_weights(scores), expected, atol=1e-4)
+    assert_allclose(tempered_weights(scores, 15.0), expected, atol=1e-4)
+    assert np.abs(tempered_weights(scores, 60.0) - expected).max() > 0.02
 
 
 def test_a_clearly_worse_member_is_dropped_and_like_ones_share():
     rng = np.random.default_rng(0)
     good = rng.normal(size=100)
-    weights = tempered_weights(np.stack([good, good, good - 5.0]))
+    weights = tempered_weights(np.stack([good, good, good - 5.0]), 15.0)
     assert_allclose(weights, [0.5, 0.5, 0.0], atol=1e-6)
 
 
@@ -61,10 +63,19 @@ def test_factors_make_errors_as_large_as_predicted():
     rng = np.random.default_rng(1)
     error = rng.normal(size=(2, 4000, 1)) * np.array([2.0, 0.7])[:, None, None]
     declared = np.full((4000, 1), 0.2)
-    _, factors, _ = worth(error, np.ones_like(error), declared)
+    _, factors, _ = worth(error, np.ones_like(error), declared, 3)
     assert_allclose(factors[:, 0], [4.0 - 0.2, 0.49 - 0.2], rtol=0.08)
-    _, exact, _ = worth(1e-9 * error, np.ones_like(error), 0 * declared)
+    _, exact, _ = worth(1e-9 * error, np.ones_like(error), 0 * declared, 3)
     assert_array_equal(exact, LEAST_FACTOR)
+
+
+def test_kernels_of_one_length_scale_are_told_apart_sooner_than_those_of_twenty():
+    """A member that is worse by little keeps more, the more the runs had to teach."""
+    error = np.random.default_rng(2).normal(size=(1, 60, 1)) * np.ones((2, 1, 1))
+    error[1] *= 1.0 + 0.8 * (np.arange(60) % 2)[:, None]
+    few, many = (worth(error, np.ones_like(error), 0 * error[0], d)[0][1, 0] for d in (1, 20))
+    assert few < many - 0.05
+    assert many < 0.5
 
 
 # -- predictions ---------------------------------------------------------------------------
@@ -155,6 +166,17 @@ def test_members_with_kernels_apart_make_unlike_outputs_better():
     assert scores["auto"] > scores["components"] + 0.5
 
 
+def test_a_point_outside_is_named_by_the_input_s_own_name(tmp_path):
+    X, Y = runs()
+    table = pd.DataFrame(X, columns=["vhot", "alpha", "eps"])
+    model = GP(kernels=["rbf"], trends=["constant"], domain="raise").fit(table, Y)
+    model.save(tmp_path / "gp.h5")
+    outside = pd.DataFrame([[0.5, 3.0, 0.5]], columns=table.columns)
+    for one in (model, eq.load(tmp_path / "gp.h5")):
+        with pytest.raises(InputError, match="most in 'alpha'"):
+            one.predict(outside)
+
+
 # -- files and errors ----------------------------------------------------------------------
 
 
@@ -186,6 +208,8 @@ def test_a_member_that_fails_is_told_of():
         ({"kernels": "rbf"}, "kernels must be 'auto' or a list"),
         ({"trends": []}, "trends must be 'auto' or a list"),
         ({"trends": ["cubical"]}, "cubical"),
+        ({"output_correlation": "no"}, "output_correlation='no'"),
+        ({"random_state": -1}, "random_state=-1"),
     ],
 )
 def test_wrong_options_are_named(options, word):

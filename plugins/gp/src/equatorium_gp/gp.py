@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from equatorium import Dense, Diagonal, Emulator, Gaussian, LowRank, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import EquatoriumError, InputError, StateError
-from equatorium_gp.options import RICH, tells_two_scales
+from equatorium_gp.options import RICH, check_flag, check_seed, tells_two_scales
 from equatorium_gp.predicting import checked_bars, checked_output
 from equatorium_gp.trend import terms
 from equatorium_gp.trend_gp import TrendGP
@@ -115,6 +115,8 @@ class GP(Emulator):
         return {"kernels": ["matern52"], "trends": ["constant", "linear"]}
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+        check_flag("output_correlation", self.output_correlation)
+        check_seed(self.random_state)
         pairs = list(self._pairs(*X.shape, Y.shape[1]))
         together = "components" if self.sharing == "auto" else self.sharing
         members = self._fitted([(*pair, together) for pair in pairs], X, Y, noise)
@@ -289,7 +291,10 @@ class GP(Emulator):
                 raise StateError("'weights_' must not be negative, and must sum to one.")
             if (factors <= 0).any():
                 raise StateError("'factors_' of the state of GP must be positive.")
-        return super().set_state(state)
+        super().set_state(state)
+        for member in self.members_ if state else ():
+            member._box.names = getattr(self, "feature_names_in_", None)
+        return self
 
 
 def _worth(
@@ -299,7 +304,8 @@ def _worth(
     left_out = [member.loo() for member in members]
     error = np.stack([Y - each.mean for each in left_out])
     variance = np.stack([each.variance for each in left_out])
-    return worth(error, variance, np.zeros_like(Y) if noise is None else noise)
+    declared = np.zeros_like(Y) if noise is None else noise
+    return worth(error, variance, declared, max(len(member.active_) for member in members))
 
 
 def _names(option: str, given: Any, usual: Sequence[str]) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
 from equatorium_gp.grid_fit import dense_likelihood, grid_likelihood, learn, telling
 from equatorium_gp.lattice import FAMILIES, Axis, Lattice
-from equatorium_gp.options import check_choice
+from equatorium_gp.options import check_choice, check_seed
 
 DENSE = 800  # pixels up to which a matrix of all serves, and that tell the kernel of a gappy grid
 SAME = 1e-9  # of an axis's width: coordinates that are rounding apart are one
@@ -107,6 +108,10 @@ class GridGP(Emulator):
         whole = isinstance(self.draws, int | np.integer) and not isinstance(self.draws, bool)
         if not whole or self.draws < 2:
             raise InputError(f"draws must be a whole number from 2, not {self.draws!r}.")
+        filled = self.least_filled
+        if isinstance(filled, bool) or not isinstance(filled, Real) or not 0 <= filled <= 1:
+            raise InputError(f"least_filled={filled!r} must be a number from 0 to 1.")
+        check_seed(self.random_state)
         noise = np.zeros_like(Y) if noise is None else noise
         self.low_, width = X.min(axis=0), np.ptp(X, axis=0)
         self.width_ = np.where(width > 0, width, 1.0)

@@ -65,6 +65,18 @@ def check_whole(option: str, given: Any, least: int) -> None:
         raise InputError(f"{option}={given!r} must be a whole number, {least} at least.")
 
 
+def check_flag(option: str, given: Any) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(given, bool | np.bool_):
+        raise InputError(f"{option}={given!r} must be True or False.")
+
+
+def check_seed(given: Any) -> None:
+    """Refuse a `random_state` that is no seed."""
+    if given is not None:
+        check_whole("random_state", given, 0)
+
+
 def usable_device(device: str) -> str:
     """Give the device of torch; "auto" is CUDA where there is one. Nothing is computed before.
 

@@ -16,7 +16,7 @@ from equatorium_gp.correlation import shrunk_correlation, variance_factor
 from equatorium_gp.fit import Budget, Problem, to_device
 from equatorium_gp.inducing import greedy, matrix, own
 from equatorium_gp.noise import factorise
-from equatorium_gp.options import PLAIN, chosen_trend, usable_device
+from equatorium_gp.options import PLAIN, check_flag, check_seed, chosen_trend, usable_device
 from equatorium_gp.outputs import Mixing
 from equatorium_gp.refine import refined
 from equatorium_gp.shared import Shared
@@ -167,6 +167,8 @@ class SparseGP(Emulator):
             )
         if not isinstance(self.kernel, str):
             raise InputError(f"kernel={self.kernel!r:.60} must be text such as 'matern52'.")
+        check_flag("output_correlation", self.output_correlation)
+        check_seed(self.random_state)
         for name, least in (("n_inducing", 1), ("n_subset", 2), ("evaluations", 0)):
             given = getattr(self, name)
             whole = isinstance(given, int | np.integer) and not isinstance(given, bool)

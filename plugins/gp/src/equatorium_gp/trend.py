@@ -102,7 +102,8 @@ def active_inputs(X: FloatArray, Y: FloatArray, active: Any) -> list[int]:
     if isinstance(active, str) and active == "all":
         return list(range(d))
     if isinstance(active, list | tuple | np.ndarray):
-        columns = [int(j) for j in active]
+        whole = all(isinstance(j, int | np.integer) and not isinstance(j, bool) for j in active)
+        columns = [int(j) for j in active] if whole else []
         if not columns or len(set(columns)) < len(columns) or not set(columns) <= set(range(d)):
             raise InputError(
                 f"active={active!r} must list different columns between 0 and {d - 1}."

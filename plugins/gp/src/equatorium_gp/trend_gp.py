@@ -17,6 +17,8 @@ from equatorium_gp.groups import Groups
 from equatorium_gp.options import (
     SHARING,
     check_choice,
+    check_flag,
+    check_seed,
     check_whole,
     chosen_kernel,
     chosen_trend,
@@ -191,6 +193,9 @@ class TrendGP(ProcessEmulator):
         check_choice("domain", self.domain, domain.POLICIES)
         check_whole("n_subset", self.n_subset, 2)
         check_whole("full_evaluations", self.full_evaluations, 0)
+        check_flag("optimise", self.optimise)
+        check_flag("output_correlation", self.output_correlation)
+        check_seed(self.random_state)
         self.noise_ = np.zeros((0, Y.shape[1])) if noise is None or not noise.any() else noise
         self.X_, self.Y_ = X, Y
 

@@ -6,12 +6,16 @@ For one output the weights maximise the tempered log score of the mixture,
 
 by expectation maximisation. The second term, as of T further runs that like all alike, draws the
 weights of members that the runs hardly tell apart towards each other: of several emulators learned
-from the same few runs, the one that scores best is in part the one that was lucky. Members that are
+from the same few runs, the one that scores best is in part the one that was lucky. How lucky goes
+with the parameters learned from those runs: a sum of scores is too good by about one for each
+(Akaike 1974), so T is twice the number of length-scales of a kernel. Members that are
 clearly worse keep less than `LEAST`, are dropped, and cost nothing.
 
 References
 ----------
-Yao Y., Vehtari A., Simpson D. & Gelman A. 2018, Bayesian Analysis 13, 917, doi:10.1214/17-BA1091
+- Yao Y., Vehtari A., Simpson D. & Gelman A. 2018, Bayesian Analysis 13, 917,
+  doi:10.1214/17-BA1091
+- Akaike H. 1974, IEEE Transactions on Automatic Control 19, 716, doi:10.1109/TAC.1974.1100705
 """
 
 import numpy as np
@@ -19,18 +23,20 @@ import numpy as np
 from equatorium.checks import FloatArray
 from equatorium_gp.correlation import variance_factor
 
-TEMPER = 15.0  # T, runs: measured, benchmarks/RESULTS.md
+TEMPER = 2.0  # T in runs, for each length-scale of a kernel: measured, benchmarks/RESULTS.md
 LEAST = 0.05
 LEAST_FACTOR = 0.2  # of a member's variance: where a member is exact, its errors are far smaller
 STEPS = 2000
 
 
-def tempered_weights(scores: FloatArray, temper: float = TEMPER) -> FloatArray:
+def tempered_weights(scores: FloatArray, temper: float) -> FloatArray:
     """Weights (k,) of the log densities (k, n) that k members give to n left-out values.
+
+    `temper` is T.
 
     Examples
     --------
-    >>> tempered_weights(np.zeros((2, 10))).tolist()
+    >>> tempered_weights(np.zeros((2, 10)), 4.0).tolist()
     [0.5, 0.5]
     """
     k = len(scores)
@@ -48,7 +54,7 @@ def tempered_weights(scores: FloatArray, temper: float = TEMPER) -> FloatArray:
 
 
 def worth(
-    error: FloatArray, variance: FloatArray, declared: FloatArray
+    error: FloatArray, variance: FloatArray, declared: FloatArray, lengths: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Weights, variance factors and mean log scores, each (k, p).
 
@@ -58,6 +64,8 @@ def worth(
         Leave-one-out errors of k members and the variances that they predicted.
     declared : (n, p) array
         The runs' declared noise.
+    lengths : int
+        Of length-scales in a member's kernel.
     """
     k, _, p = error.shape
     factors, weights = np.empty((k, p)), np.empty((k, p))
@@ -69,5 +77,5 @@ def worth(
     total = factors[:, None] * variance + declared
     scores = -0.5 * (np.log(2 * np.pi * total) + error**2 / total)
     for j in range(p):
-        weights[:, j] = tempered_weights(scores[:, :, j])
+        weights[:, j] = tempered_weights(scores[:, :, j], TEMPER * lengths)
     return weights, factors, scores.mean(axis=1)
