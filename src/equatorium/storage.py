@@ -143,6 +143,8 @@ def describe(thing: Any) -> str:
     """
     if isinstance(thing, np.ndarray):
         return f"{thing.dtype} array {thing.shape}"
+    if isinstance(thing, str) and len(thing) > 60:
+        return f"text of {len(thing.splitlines())} lines"
     if isinstance(thing, Mapping):
         return ", ".join(f"{key}: {describe(value)}" for key, value in thing.items())
     sizes = {"n": "runs", "d": "parameters", "p": "outputs", "q": "data", "n_features_in_": "d"}
