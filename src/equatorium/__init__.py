@@ -53,6 +53,8 @@ _HOMES = {
     "equatorium.emulate.validate": ("holdout_report", "cross_validation_report"),
     "equatorium.history.implausibility": ("Implausibility",),
     "equatorium.history.region": ("Region", "Wave"),
+    "equatorium.inference.model_function": ("ModelFunction",),
+    "equatorium.inference.likelihood_base": ("Likelihood",),
     "equatorium.inference.likelihood": ("GaussianLikelihood",),
     "equatorium.inference.posterior": ("Posterior", "View"),
     "equatorium.inference.backend": ("Chains",),
