@@ -56,6 +56,7 @@ _HOMES = {
     "equatorium.inference.model_function": ("ModelFunction",),
     "equatorium.inference.likelihood_base": ("Likelihood",),
     "equatorium.inference.likelihood": ("GaussianLikelihood",),
+    "equatorium.inference.student": ("StudentLikelihood",),
     "equatorium.inference.posterior": ("Posterior", "View"),
     "equatorium.inference.backend": ("Chains",),
     "equatorium.inference.chain_sampler": ("ChainSampler", "Layout", "check_counts"),

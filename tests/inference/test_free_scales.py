@@ -6,7 +6,7 @@ from scipy import stats
 
 import equatorium as eq
 from equatorium.errors import InputError, NotValidatedError, ShapeError, UnknownNameError
-from equatorium.inference.columns import Columns
+from equatorium.inference.by_name import Columns
 from equatorium.inference.draws import Draws
 from equatorium.inference.predictive import posterior_predictive
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, ShapeError, did_you_mean
 from equatorium.history.region import Region
-from equatorium.inference.columns import Columns
+from equatorium.inference.by_name import Columns
 from equatorium.inference.gradient import (
     likelihood_and_gradient,
     pulled_to_normal,

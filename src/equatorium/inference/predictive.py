@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from equatorium.checks import FloatArray, Rng, generator
 from equatorium.errors import InputError
-from equatorium.inference.columns import Columns
+from equatorium.inference.by_name import Columns
 from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.records.covariance import Covariance
