@@ -107,7 +107,7 @@ def test_gradient_through_an_emulator(per_datum):
     x = space.from_unit(np.random.default_rng(1).uniform(0.1, 0.9, (5, 2)))
     _, gradient = likelihood.log_likelihood_and_gradient(x)
     true = differences(likelihood.log_likelihood, x)
-    assert gradient == pytest.approx(true, rel=1e-5, abs=1e-6 * np.abs(true).max())
+    assert gradient == pytest.approx(true, rel=1e-4, abs=1e-5 * np.abs(true).max())
 
 
 def test_an_outlier_pulls_less():

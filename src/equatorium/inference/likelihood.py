@@ -16,18 +16,33 @@ import numpy as np
 
 from equatorium.checks import FloatArray
 from equatorium.inference.likelihood_base import Likelihood
+from equatorium.inference.limits import log_probability
 
 
 class GaussianLikelihood(Likelihood):
-    """Gaussian errors, correlated in any way.
+    """Gaussian errors, correlated in any way; data may be upper or lower limits.
+
+    Limits (``Observation(limit=)``) contribute the probability that what would have been measured
+    lies beyond them, given the other data, with all of S.
 
     The parameters are those of every `Likelihood`: ``GaussianLikelihood(surrogate, observation,
     discrepancy=None, extra=None, emulator_covariance=True, override="", chunk=1024, free=None)``.
     """
 
+    _takes_limits = True
+
+    def why_no_gradient(self) -> str:
+        """Say why there is no gradient; nothing if there is one."""
+        if self.observation.limit is not None:
+            return "some of the data are upper or lower limits"
+        return super().why_no_gradient()
+
     def _log_likelihood(self, theta: FloatArray) -> FloatArray:
         own, total = self._spread(theta)
-        squared = total.mahalanobis(self.observation.values - own.mean)
+        residual = self.observation.values - own.mean
+        if self.observation.limit is not None:
+            return log_probability(residual, np.array(self.observation.limit), total)
+        squared = total.mahalanobis(residual)
         return np.asarray(-0.5 * (squared + total.logdet() + self.q * np.log(2 * np.pi)))
 
     def _value_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:

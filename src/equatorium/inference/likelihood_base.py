@@ -73,6 +73,7 @@ class Likelihood(ABC):
 
     # Why a family has no gradient, whatever its model; empty if it has.
     _gradient_free: str = ""
+    _takes_limits: bool = False
 
     def __init__(
         self,
@@ -90,6 +91,11 @@ class Likelihood(ABC):
         if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
             raise InputError(f"chunk must be a positive whole number, but it is {chunk!r}.")
         instance(observation, Observation, "observation")
+        if observation.limit is not None and not self._takes_limits:
+            raise InputError(
+                f"Some of the data are upper or lower limits, which {type(self).__name__} does not "
+                "know. GaussianLikelihood does."
+            )
         self._predictor = predictor_of(surrogate, observation, override)
         simulator = None if extra is None else self._predictor.of_outputs(extra)
         self.surrogate = surrogate

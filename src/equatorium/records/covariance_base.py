@@ -59,6 +59,10 @@ class Covariance(Record, ABC):
         """diag(s) S diag(s), s of shape (p,) or (..., p) or a number."""
 
     @abstractmethod
+    def cross(self, rows: Any, columns: Any) -> FloatArray:
+        """Part of S, shape (..., len(rows), len(columns)), by arrays of int."""
+
+    @abstractmethod
     def _take(self, indices: Any) -> "Covariance":
         """Covariance of distinct outputs."""
 

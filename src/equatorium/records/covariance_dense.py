@@ -78,6 +78,10 @@ class Dense(Covariance):
         s = self._scale(s)
         return Dense._of(matrix=self.matrix * s[..., :, None] * s[..., None, :])
 
+    def cross(self, rows: Any, columns: Any) -> FloatArray:
+        """Part of the matrix."""
+        return self.matrix[..., np.asarray(rows)[:, None], np.asarray(columns)]
+
     @cached_property
     def _factor(self) -> FloatArray:
         return cholesky(self.matrix)

@@ -65,6 +65,11 @@ class Diagonal(Covariance):
         """diag(s) S diag(s)."""
         return Diagonal._of(variance=self.variance * np.square(self._scale(s)))
 
+    def cross(self, rows: Any, columns: Any) -> FloatArray:
+        """Zero, but where row and column are the same."""
+        same = np.equal.outer(np.asarray(rows), np.asarray(columns))
+        return np.asarray(self.variance[..., rows, None] * same)
+
     @cached_property
     def _positive(self) -> FloatArray:
         if not (self.variance > 0).all():

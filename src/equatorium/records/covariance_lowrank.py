@@ -100,6 +100,12 @@ class LowRank(Covariance):
         s = self._scale(s)
         return LowRank._of(variance=self.variance * s**2, factor=self.factor * s[..., None])
 
+    def cross(self, rows: Any, columns: Any) -> FloatArray:
+        """Part of F F^T, and of D where row and column are the same."""
+        shared = self.factor[..., rows, :] @ self.factor[..., columns, :].swapaxes(-1, -2)
+        same = np.equal.outer(np.asarray(rows), np.asarray(columns))
+        return np.asarray(shared + self.variance[..., rows, None] * same)
+
     @property
     def _costly(self) -> bool:
         return bool(3 * self.factor.shape[-1] >= self.p)
