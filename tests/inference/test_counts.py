@@ -46,7 +46,7 @@ def test_rates_in_dex():
 
 
 @pytest.mark.parametrize("family", [poisson, binomial])
-@pytest.mark.parametrize("sd", [1e-4, 0.1, 0.5, 2.0])
+@pytest.mark.parametrize("sd", [0.01, 0.1, 0.5, 2.0])
 def test_uncertainty_is_integrated_out_datum_by_datum(family, sd):
     """Adaptive integration of scipy; counts of 250 with sd = 2 need the nodes about the peak."""
     logpmf = density(family)
@@ -55,7 +55,7 @@ def test_uncertainty_is_integrated_out_datum_by_datum(family, sd):
     for mean, value in zip(MODEL(THETA[1:5]), found, strict=True):
         total = 0.0
         for i, mu in enumerate(mean):
-            grid = mu + sd * np.linspace(-14, 14, 20001)
+            grid = mu + np.linspace(-14 * sd - 6, 14 * sd + 6, 20_001)
             logs = logpmf(i, grid) + stats.norm(mu, sd).logpdf(grid)
             top = logs.max()
             total += top + np.log(integrate.simpson(np.exp(logs - top), x=grid))
@@ -93,7 +93,7 @@ def test_the_emulator_s_variance_is_integrated(tools):
     problem = tools.build(emulator=tools.Linear(0.2))
     surrogate = problem.likelihood.surrogate
     seen = eq.Observation([1, 0, 3, 2, 1], np.zeros(5), names=surrogate.outputs.names)
-    theta = 0.2 * problem.space.sample(4, 0)
+    theta = 0.05 * problem.space.sample(4, 0)
     found = eq.PoissonLikelihood(surrogate, seen, override="exact").log_likelihood(theta)
     f = surrogate.predict(theta).mean + np.sqrt(0.2) * np.random.default_rng(0).standard_normal(
         (200_000, 1, 5)

@@ -161,3 +161,11 @@ def test_cross_is_a_part_of_the_matrix():
     for S in (Diagonal(variance), LowRank(variance, F), Dense(F @ F.swapaxes(1, 2) + np.eye(6))):
         part = S.cross([4, 0], [0, 1, 5])
         assert part == pytest.approx(S.dense()[:, [4, 0]][:, :, [0, 1, 5]])
+
+
+def test_dot_is_the_product_with_the_matrix():
+    rng = np.random.default_rng(0)
+    F, r = rng.standard_normal((3, 6, 2)), rng.standard_normal((3, 6))
+    variance = rng.random((3, 6)) + 0.1
+    for S in (Diagonal(variance), LowRank(variance, F), Dense(F @ F.swapaxes(1, 2) + np.eye(6))):
+        assert S.dot(r) == pytest.approx(np.einsum("mij,mj->mi", S.dense(), r))

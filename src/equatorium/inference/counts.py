@@ -1,4 +1,4 @@
-r"""Counted data: Poisson and binomial, with the rate or probability from a model that may be unsure.
+r"""Counted data, Poisson or binomial, whose rate or probability a model may be unsure of.
 
 The model predicts a latent f of each datum: the logarithm of a rate, or the logit of a probability.
 Its uncertainty, with that of discrepancy and simulator, is Gaussian there, and is integrated out:
@@ -54,10 +54,11 @@ class CountLikelihood(Likelihood):
                 f"{n[bad]:.6g}. Give counts, and what they are to be divided by apart from them."
             )
         relative = self.discrepancy.fraction or any(self.discrepancy.shift.values())
-        if relative or "fraction" in dict(options.get("free") or {}):
+        if relative or set(options.get("free") or ()) - {"std"}:
             raise InputError(
-                "A discrepancy of counts is one of the latent (log rate or logit): give std, with "
-                "length or diagonal=True. A fraction or shift of the counts has no meaning there."
+                "What is uncertain about counts is the latent (log rate or logit): its discrepancy "
+                "has a std, a number or free, with length or diagonal=True. A fraction, shift or "
+                "jitter of the counts has no meaning there."
             )
 
     @abstractmethod
@@ -201,8 +202,8 @@ def _peak(
     r"""Find where the integrand is largest, by Newton's method.
 
     A step is a Gaussian regression on pseudo-data z = f + g / W with errors 1 / W, for the slope g
-    and curvature W at f: f <- z - a / W with :math:`a = (\Sigma + 1/W)^{-1} (z - \mu)`. It asks
-    for nothing but the covariance's `solve`, and holds for a variance of zero as well.
+    and curvature W at f: :math:`f \leftarrow \mu + \Sigma a` with
+    :math:`a = (\Sigma + 1/W)^{-1} (z - \mu)`, which holds for a variance of zero as well.
 
     Returns
     -------
@@ -218,9 +219,8 @@ def _peak(
         _, slope, W = counts._terms(f)
         W = np.maximum(W, 1e-12)
         S = latent + Diagonal._of(variance=1.0 / W)
-        z = f + slope / W
-        target = S.solve(z - mean)
-        towards = z - target / W
+        target = S.solve(f - mean + slope / W)
+        towards = mean + latent.dot(target)
         step = np.ones((len(f), 1))
         for _ in range(30):  # halve the steps that overshoot
             new_f, new_a = f + step * (towards - f), a + step * (target - a)

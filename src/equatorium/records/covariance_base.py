@@ -39,6 +39,10 @@ class Covariance(Record, ABC):
         """S written out, shape (..., p, p)."""
 
     @abstractmethod
+    def dot(self, r: FloatArray) -> FloatArray:
+        """S r for r of shape (..., p)."""
+
+    @abstractmethod
     def solve(self, r: FloatArray) -> FloatArray:
         """S^-1 r for r of shape (..., p)."""
 

@@ -54,6 +54,10 @@ class Dense(Covariance):
         """S itself."""
         return self.matrix
 
+    def dot(self, r: FloatArray) -> FloatArray:
+        """S r."""
+        return np.asarray((self.matrix @ self._vector(r)[..., None])[..., 0])
+
     def solve(self, r: FloatArray) -> FloatArray:
         """S^-1 r by two triangular solves."""
         half = solve_lower(self._factor, self._vector(r)[..., None])

@@ -44,6 +44,10 @@ class Diagonal(Covariance):
         np.einsum("...ii->...i", S)[...] = self.variance
         return S
 
+    def dot(self, r: FloatArray) -> FloatArray:
+        """Variance times r."""
+        return self.variance * self._vector(r)
+
     def solve(self, r: FloatArray) -> FloatArray:
         """R / variance."""
         return self._vector(r) / self._positive

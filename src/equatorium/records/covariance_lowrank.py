@@ -68,6 +68,11 @@ class LowRank(Covariance):
         np.einsum("...ii->...i", S)[...] += self.variance
         return np.asarray(S)
 
+    def dot(self, r: FloatArray) -> FloatArray:
+        """D r + F F^T r."""
+        shared = self.factor.swapaxes(-1, -2) @ self._vector(r)[..., None]
+        return np.asarray(self.variance * r + (self.factor @ shared)[..., 0])
+
     def solve(self, r: FloatArray) -> FloatArray:
         """S^-1 r by Woodbury's identity."""
         if self._full is not None:
