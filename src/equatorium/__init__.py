@@ -58,6 +58,7 @@ _HOMES = {
     "equatorium.inference.likelihood": ("GaussianLikelihood",),
     "equatorium.inference.student": ("StudentLikelihood",),
     "equatorium.inference.counts": ("PoissonLikelihood", "BinomialLikelihood"),
+    "equatorium.inference.joint": ("JointLikelihood",),
     "equatorium.inference.posterior": ("Posterior", "View"),
     "equatorium.inference.backend": ("Chains",),
     "equatorium.inference.chain_sampler": ("ChainSampler", "Layout", "check_counts"),

@@ -29,16 +29,20 @@ def require_gradient(likelihood: Any) -> None:
     InputError
         Saying why, and what to use instead.
     """
-    reason = ""
-    if hasattr(likelihood, "why_no_gradient"):
-        reason = str(likelihood.why_no_gradient())
-    elif not hasattr(likelihood, "log_likelihood_and_gradient"):
-        reason = f"{type(likelihood).__name__} has no method log_likelihood_and_gradient"
-    if reason:
+    if reason := why_no_gradient(likelihood):
         raise InputError(
             f"This posterior has no gradient: {reason}. Use a sampler that needs none, such as "
             "emcee."
         )
+
+
+def why_no_gradient(likelihood: Any) -> str:
+    """Say why a likelihood does not know its slope; nothing if it does."""
+    if hasattr(likelihood, "why_no_gradient"):
+        return str(likelihood.why_no_gradient())
+    if hasattr(likelihood, "log_likelihood_and_gradient"):
+        return ""
+    return f"{type(likelihood).__name__} has no method log_likelihood_and_gradient"
 
 
 def likelihood_and_gradient(likelihood: Any, theta: FloatArray) -> Pair:

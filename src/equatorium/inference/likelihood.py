@@ -15,8 +15,8 @@ emulator knows least. With :math:`a = S^{-1} r` the slope, that of the log-deter
 import numpy as np
 
 from equatorium.checks import FloatArray
+from equatorium.inference.censoring import log_probability
 from equatorium.inference.likelihood_base import Likelihood
-from equatorium.inference.limits import log_probability
 
 
 class GaussianLikelihood(Likelihood):

@@ -7,7 +7,7 @@ from scipy import stats
 import equatorium as eq
 from equatorium.errors import InputError
 from equatorium.history.implausibility import Implausibility
-from equatorium.inference.limits import log_orthant
+from equatorium.inference.censoring import log_orthant
 from equatorium.records.covariance import Dense, Diagonal, LowRank
 
 LIMIT = [0, -1, 0, 1, -1]
