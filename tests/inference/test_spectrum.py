@@ -54,7 +54,9 @@ def test_the_low_rank_path_gives_the_dense_numbers(family):
     for mean, S in zip(own.mean, own.cov().dense(), strict=True):
         S = S + likelihood.constant.dense()
         if family is eq.GaussianLikelihood:
-            expected.append(stats.multivariate_normal(mean, S).logpdf(likelihood.observation.values))
+            expected.append(
+                stats.multivariate_normal(mean, S).logpdf(likelihood.observation.values)
+            )
         else:
             expected.append(stats.multivariate_t(mean, S, 4).logpdf(likelihood.observation.values))
     assert likelihood.log_likelihood(theta) == pytest.approx(expected, rel=1e-10)
