@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from equatorium.checks import FloatArray, Rng, generator
 from equatorium.errors import InputError
+from equatorium.inference.by_name import Columns
 from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
+from equatorium.records.covariance import Covariance
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,31 @@ def posterior_predictive(
     InputError
         If the draws are of other parameters than the emulator's.
     """
-    if draws.names != likelihood.surrogate.space.names:
-        raise InputError(
-            f"The draws are of {', '.join(draws.names)}, but the emulator takes "
-            f"{', '.join(likelihood.surrogate.space.names)}."
-        )
     rng = generator(rng)
     theta = draws.thinned(n)
-    prediction = likelihood.predict(theta)
+    taken = _taken(draws, likelihood.names, theta)
+    prediction = likelihood.predict(taken)
     model = prediction.sample(1, rng)[0]
-    parts = likelihood.parts
+    parts = likelihood.parts_at(taken)
     if "simulator" in parts:
-        model = model + parts["simulator"].sample(len(theta), rng)
-    reality = model + parts["discrepancy"].sample(len(theta), rng)
-    replicated = reality + parts["observation"].sample(len(theta), rng)
+        model = model + _drawn(parts["simulator"], len(theta), rng)
+    reality = model + _drawn(parts["discrepancy"], len(theta), rng)
+    replicated = reality + _drawn(parts["observation"], len(theta), rng)
     return Predictive(theta, prediction.mean, model, reality, replicated)
+
+
+def _taken(draws: Draws, names: tuple[str, ...], theta: FloatArray) -> FloatArray:
+    """Values of the likelihood's parameters at draws."""
+    if draws.space is not None and set(names) <= set(draws.space.all_names):
+        return Columns(draws.space, names).take(theta)
+    if not set(names) <= set(draws.names):
+        raise InputError(
+            f"The draws are of {', '.join(draws.names)}, but the likelihood takes "
+            f"{', '.join(names)}."
+        )
+    return theta[:, [draws.names.index(name) for name in names]]
+
+
+def _drawn(covariance: Covariance, n: int, rng: Rng) -> FloatArray:
+    """One draw of N(0, S) for each of n points, shape (n, q)."""
+    return covariance.sample(1, rng)[0] if covariance.batch else covariance.sample(n, rng)
