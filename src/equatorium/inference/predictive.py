@@ -1,37 +1,11 @@
-"""What the posterior predicts for the data: the model, reality, and data measured anew."""
+"""What prior and posterior predict for the data: the model, reality, and data measured anew."""
 
-from dataclasses import dataclass
-
-from equatorium.checks import FloatArray, Rng, generator
+from equatorium.checks import Rng, generator
 from equatorium.errors import InputError
 from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
-
-
-@dataclass(frozen=True)
-class Predictive:
-    """Draws of the q data from the posterior predictive distribution, each (n, q).
-
-    Attributes
-    ----------
-    theta : array, shape (n, d)
-        The draws of the parameters.
-    mean : array
-        The emulator's mean at each.
-    model : array
-        What the simulator would give: the mean plus the emulator's uncertainty (and the variance
-        that all runs share).
-    reality : array
-        The model plus the discrepancy: what the model says about the sky.
-    replicated : array
-        Reality plus measurement errors: data sets to compare the observed one with.
-    """
-
-    theta: FloatArray
-    mean: FloatArray
-    model: FloatArray
-    reality: FloatArray
-    replicated: FloatArray
+from equatorium.inference.posterior import Posterior
+from equatorium.inference.replicate import Predictive, replicate, require_names
 
 
 def posterior_predictive(
@@ -57,18 +31,40 @@ def posterior_predictive(
     InputError
         If the draws are of other parameters than the emulator's.
     """
-    if draws.names != likelihood.surrogate.space.names:
-        raise InputError(
-            f"The draws are of {', '.join(draws.names)}, but the emulator takes "
-            f"{', '.join(likelihood.surrogate.space.names)}."
-        )
+    require_names(draws.names, likelihood)
+    return replicate(draws.thinned(n), likelihood, rng, kind="posterior", notice=draws.notice)
+
+
+def prior_predictive(posterior: Posterior, n: int = 500, rng: Rng = None) -> Predictive:
+    """Predict the observed data from n draws of the prior.
+
+    Where they all lie far from the data, no posterior of this model will be near them; where they
+    spread over much that is impossible, the prior says less than is known.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Its prior and its likelihood count; what history matching has ruled out is not left out, so
+        that the emulator should know the whole space.
+    n : int
+        Number of draws.
+    rng : int, Generator or None
+
+    Returns
+    -------
+    Predictive
+
+    Raises
+    ------
+    InputError
+        If the joint prior is a function, from which nothing can be drawn.
+    """
     rng = generator(rng)
-    theta = draws.thinned(n)
-    prediction = likelihood.predict(theta)
-    model = prediction.sample(1, rng)[0]
-    parts = likelihood.parts
-    if "simulator" in parts:
-        model = model + parts["simulator"].sample(len(theta), rng)
-    reality = model + parts["discrepancy"].sample(len(theta), rng)
-    replicated = reality + parts["observation"].sample(len(theta), rng)
-    return Predictive(theta, prediction.mean, model, reality, replicated)
+    source = posterior.space if posterior.prior is None else posterior.prior
+    if not hasattr(source, "sample"):
+        raise InputError(
+            "The joint prior of this posterior is a function, which gives no draws. Make an "
+            "equatorium.ParticlePrior of points of it."
+        )
+    theta = source.sample(n, rng)
+    return replicate(theta, posterior.likelihood, rng, kind="prior")

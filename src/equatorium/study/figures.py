@@ -77,5 +77,6 @@ def _predictive(problem: Problem, stage: Stage, draws: Draws) -> "Figure":
         background=runs.Y @ problem.observation.match(runs.outputs).T,
         background_label="runs of the first wave",
         samples_label="posterior, with discrepancy",
+        notice=predicted.notice,
     )
     return figure

@@ -234,7 +234,9 @@ class Study:
     def posterior(self) -> Posterior:
         """Return the posterior that `sample` draws from."""
         likelihood = self.problem.likelihood(self.stage)
-        return Posterior(self.problem.space, likelihood, region=self.stage.region)
+        return Posterior(
+            self.problem.space, likelihood, region=self.stage.region, identity=self.stage.key
+        )
 
     def summary(self) -> str:
         """Return what was done and found, as text."""
