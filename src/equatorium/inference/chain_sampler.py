@@ -20,8 +20,8 @@ from equatorium.inference.backend import Chains
 from equatorium.inference.checkpoint import Checkpoint, check_same
 from equatorium.inference.convergence import limits
 from equatorium.inference.draws import Draws
+from equatorium.inference.origin import provenance, seed_of
 from equatorium.inference.posterior import Posterior, View
-from equatorium.inference.provenance import provenance, seed_of
 from equatorium.inference.starts import starting_points
 from equatorium.interfaces.sampler import Sampler
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from equatorium.checks import FloatArray, Rng, floats, read_only
 from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError, did_you_mean
-from equatorium.inference.columns import aligned
 from equatorium.inference.convergence import Convergence, assess
 from equatorium.inference.exchange import (
     arviz_tree,
@@ -17,6 +16,7 @@ from equatorium.inference.exchange import (
     getdist_samples,
     pandas_frame,
 )
+from equatorium.inference.text_table import aligned
 from equatorium.records.base import Record, entries
 from equatorium.records.outputs import unique_names
 from equatorium.records.space import Space

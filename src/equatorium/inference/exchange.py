@@ -7,9 +7,10 @@ import numpy as np
 
 from equatorium.checks import FloatArray, Rng
 from equatorium.errors import InputError, PluginLoadError
+from equatorium.inference.data_parts import datum_labels, require_names
 from equatorium.inference.likelihood import GaussianLikelihood
-from equatorium.inference.pointwise import datum_labels, pointwise_log_likelihood
-from equatorium.inference.replicate import replicate, require_names
+from equatorium.inference.pointwise import pointwise_log_likelihood
+from equatorium.inference.predicted import predict_data
 from equatorium.records.space import Space
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _of_data(
         groups["observed_data"] = {"data": np.asarray(observation.values)}
         labels = datum_labels(observation)
     if isinstance(likelihood, GaussianLikelihood):
-        predicted = replicate(theta, likelihood, rng, kind="posterior").replicated
+        predicted = predict_data(theta, likelihood, rng, kind="posterior").replicated
         groups["posterior_predictive"] = {"data": _chains(predicted.reshape(*shape, -1))}
     if len(set(labels)) < len(labels):
         raise InputError(f"Two data have the same name: {', '.join(map(str, labels))}.")

@@ -2,10 +2,11 @@
 
 from equatorium.checks import Rng, generator
 from equatorium.errors import InputError
+from equatorium.inference.data_parts import require_names
 from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.inference.posterior import Posterior
-from equatorium.inference.replicate import Predictive, replicate, require_names
+from equatorium.inference.predicted import Predictive, predict_data
 
 
 def posterior_predictive(
@@ -32,7 +33,7 @@ def posterior_predictive(
         If the draws are of other parameters than the emulator's.
     """
     require_names(draws.names, likelihood)
-    return replicate(draws.thinned(n), likelihood, rng, kind="posterior", notice=draws.notice)
+    return predict_data(draws.thinned(n), likelihood, rng, kind="posterior", notice=draws.notice)
 
 
 def prior_predictive(posterior: Posterior, n: int = 500, rng: Rng = None) -> Predictive:
@@ -67,4 +68,4 @@ def prior_predictive(posterior: Posterior, n: int = 500, rng: Rng = None) -> Pre
             "equatorium.ParticlePrior of points of it."
         )
     theta = source.sample(n, rng)
-    return replicate(theta, posterior.likelihood, rng, kind="prior")
+    return predict_data(theta, posterior.likelihood, rng, kind="prior")

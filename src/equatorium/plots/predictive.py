@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from equatorium.inference.predicted import Predictive
     from equatorium.records.observation import Observation
     from equatorium.records.outputs import Outputs
 
@@ -97,6 +98,23 @@ def predictive_functions(
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     warn_on(figure, notice)
     return figure
+
+
+def predicted_data(predicted: "Predictive", **options: Any) -> "Figure":
+    """Draw what prior or posterior predict for data measured anew, over the observed data.
+
+    Parameters
+    ----------
+    predicted : Predictive
+    **options
+        Of `predictive_functions`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    told = {"samples_label": f"{predicted.kind} predictive", "notice": predicted.notice}
+    return predictive_functions(predicted.observation, predicted.replicated, **{**told, **options})
 
 
 def _limits(

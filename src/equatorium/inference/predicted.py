@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, generator
-from equatorium.errors import InputError
-from equatorium.inference.columns import aligned
-from equatorium.inference.pointwise import datum_labels, require_gaussian
+from equatorium.inference.data_parts import datum_labels, require_gaussian
+from equatorium.inference.text_table import aligned
 from equatorium.records.observation import Observation
 
 
@@ -65,7 +64,7 @@ class Predictive:
         return "\n".join(lines)
 
 
-def replicate(
+def predict_data(
     theta: FloatArray, likelihood: Any, rng: Rng = None, *, kind: str, notice: str = ""
 ) -> Predictive:
     """Predict the data at points theta (n, d).
@@ -94,13 +93,3 @@ def replicate(
         kind,
         notice,
     )
-
-
-def require_names(names: tuple[str, ...], likelihood: Any) -> None:
-    """Raise InputError unless the likelihood's emulator takes these parameters."""
-    surrogate = getattr(likelihood, "surrogate", None)
-    if surrogate is not None and names != surrogate.space.names:
-        raise InputError(
-            f"The draws are of {', '.join(names)}, but the emulator takes "
-            f"{', '.join(surrogate.space.names)}."
-        )
