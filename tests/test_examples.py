@@ -56,7 +56,8 @@ def test_a_table_of_runs_needs_fifteen_lines(tmp_path):
 def test_the_calibration_script_says_what_the_toml_says(tmp_path, monkeypatch):
     folder = ROOT / "examples" / "galaxy_formation"
     plan = read_plan(folder / "study.toml")
-    asked = {}
+    asked, checks = {}, []
+    monkeypatch.setattr(eq.Study, "check", lambda self, name: checks.append(name))
     monkeypatch.setattr(eq.Study, "history_match", lambda self, waves: asked.update(waves=waves))
     monkeypatch.setattr(eq.Study, "sample", lambda self, name, **o: asked.update(sampler=(name, o)))
     monkeypatch.setattr(eq.Study, "summary", lambda self: asked.update(study=self))
@@ -68,6 +69,7 @@ def test_the_calibration_script_says_what_the_toml_says(tmp_path, monkeypatch):
     assert scripted.discrepancy == written.discrepancy
     assert asked["study"].steps.path == plan.study.steps.path
     assert Path(asked["report"]) == plan.report
+    assert tuple(checks) == plan.checks
     assert tuple(asked["waves"]) == tuple(
         tomllib.loads((folder / "study.toml").read_text())["wave"]
     )

@@ -25,6 +25,9 @@ from equatorium.records.base import entries
 UNTIL: Mapping[str, float] = {"rhat": 1.01, "ess": 400.0}
 """What is asked for by default: the thresholds of Vehtari et al. 2021."""
 
+ENSEMBLES = 4
+"""Ensembles that must agree: fewer say too little about a place that none of them has found."""
+
 LENGTH = 5.0
 """Autocorrelation times that the kept chain must span for its tau to be believed.
 
@@ -134,6 +137,8 @@ def assess(
     reasons = _reasons(
         names, rhat, np.minimum(bulk, tail), tau, half, samples.shape[1] * thin, wanted
     )
+    if len(samples) < ENSEMBLES:
+        reasons = (f"{ENSEMBLES} ensembles are asked for, but there are {len(samples)}", *reasons)
     return Convergence(rhat, bulk, tail, tau, half, reasons)
 
 
@@ -166,7 +171,9 @@ def _arviz(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     chains = np.swapaxes(x, 1, 2).reshape(ensembles * walkers, x.shape[1], -1)
     # An array, not a list: arviz compares the ids by ==.
     superchains = np.repeat(np.arange(ensembles), walkers)
-    rhat = np.asarray(rhat_nested(chains, superchain_ids=superchains, method="rank"))
+    rhat = np.full(x.shape[-1], np.nan)
+    if ensembles > 1:
+        rhat = np.asarray(rhat_nested(chains, superchain_ids=superchains, method="rank"))
     bulk = np.asarray(ess(chains, method="bulk"))
     tail = np.asarray(ess(chains, method="tail", prob=(0.05, 0.95)))
     return rhat, bulk, tail
