@@ -1,4 +1,4 @@
-"""Samplers of independent runs: weights, evidence, verdict and resumption, on importance sampling."""
+"""Samplers of independent runs: weights, evidence, verdict, resumption; on importance sampling."""
 
 from types import SimpleNamespace
 

@@ -1,7 +1,6 @@
 """Several ensembles of walkers stepped as one batch, with nothing but arrays between the calls."""
 
 from collections.abc import Iterator
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from equatorium.inference.walkers import WalkerSampler
 
 
 class BatchedEnsemble(WalkerSampler):
-    """The moves of `emcee`, without the cost of its bookkeeping for each walker.
+    """The chains of `emcee`, number for number, without its bookkeeping for each walker.
 
     Each half-step asks the likelihood once, at ``ensembles * walkers / 2`` points (a quarter of
     them for snooker moves): give a likelihood on a GPU 256 walkers or more.
@@ -48,8 +47,6 @@ class BatchedEnsemble(WalkerSampler):
     ----------
     See `equatorium.inference.moves`.
     """
-
-    kind = MappingProxyType({"sampler": "batched-ensemble"})
 
     def _steps(self, view: View, chains: Chains, until: int, layout: Layout) -> Iterator[Any]:
         chains.grow(until - chains.iteration, None)

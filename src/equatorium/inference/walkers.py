@@ -1,7 +1,7 @@
 """Samplers whose walkers propose from the walkers of their own ensemble: what they share."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +15,8 @@ from equatorium.inference.posterior import Posterior, View
 class WalkerSampler(ChainSampler):
     """Base of samplers by ensembles of walkers, in the view whose prior is N(0, I).
 
-    Attributes
-    ----------
-    kind : mapping
-        What tells its stored chains from those of the others.
+    The chains of one may go on with another.
     """
-
-    kind: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
@@ -60,7 +55,7 @@ class WalkerSampler(ChainSampler):
         check_counts(counts, d)
         if walkers % 2:
             raise InputError(f"walkers must be even (they move in halves), but it is {walkers}.")
-        return Layout(walkers, thin, identity=self.kind)
+        return Layout(walkers, thin)
 
     def _begin(
         self, view: View, x: FloatArray, log_prob: FloatArray, rng: np.random.Generator
