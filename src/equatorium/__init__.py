@@ -62,6 +62,7 @@ _HOMES = {
     "equatorium.inference.posterior": ("Posterior", "View"),
     "equatorium.inference.backend": ("Chains",),
     "equatorium.inference.chain_sampler": ("ChainSampler", "Layout", "check_counts"),
+    "equatorium.inference.run_sampler": ("RunSampler", "WeightedRun"),
     "equatorium.inference.particle_prior": ("ParticlePrior",),
     "equatorium.inference.draws": ("Draws",),
     "equatorium.inference.predictive": ("posterior_predictive", "prior_predictive"),
