@@ -105,7 +105,7 @@ class PoissonLikelihood(CountLikelihood):
     >>> level = ModelFunction(lambda log_rate: log_rate + np.zeros(2))
     >>> seen = Observation([3, 5], [0, 0])
     >>> PoissonLikelihood(level, seen, exposure=2.0).log_likelihood([[np.log(2)]]).round(4)
-    array([-3.4898])
+    array([-3.4889])
     """
 
     def __init__(
