@@ -71,7 +71,7 @@ observation = eq.Observation(ratios, eq.LowRank(own**2, shared), names=LINES, un
 likelihood = eq.GaussianLikelihood(surrogate, observation, free={"std": "scatter"})
 scatter = eq.Parameter("scatter", 0.01, 0.5, "log", unit="dex", label=r"$\sigma$")
 posterior = eq.Posterior(eq.Space([*space.parameters, scatter]), likelihood)
-sampler = eq.sampler("emcee", walkers=32, until={"rhat": 1.01, "ess": 400})
+sampler = eq.sampler("emcee", walkers=32, until={"rhat": 1.01, "ess": 1000 if real else 400})
 draws = sampler.run(posterior, rng=1, progress=False)
 print(draws.summary())
 print({name: round(share, 4) for name, share in likelihood.budget(draws.thinned(500)).items()})
