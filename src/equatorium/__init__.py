@@ -59,6 +59,8 @@ _HOMES = {
     "equatorium.inference.chain_sampler": ("ChainSampler", "Layout", "check_counts"),
     "equatorium.inference.particle_prior": ("ParticlePrior",),
     "equatorium.inference.draws": ("Draws",),
+    "equatorium.inference.calibrated": ("Calibration",),
+    "equatorium.inference.sbc": ("simulation_based_calibration",),
     "equatorium.citation": ("cite",),
     "equatorium.study.study": ("Study",),
 }

@@ -7,6 +7,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "equatorium.plots.calibrated": ("expected_coverage", "rank_differences"),
     "equatorium.plots.emulation": ("emulated_vs_simulated",),
     "equatorium.plots.lattice": ("implausibility_map",),
     "equatorium.plots.marginals": ("corner", "trace"),
