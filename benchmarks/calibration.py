@@ -188,13 +188,13 @@ def calibrate(
         seed=SEED,
         executor=executor,
     )
-    done, took = 0, 0.0
-    while done < n and (not done or time.time() + took < until):
-        start = time.time()
-        done = min(n, done + block)
+    done, each = 0, 0.0
+    while done < n and (not done or time.time() + each * min(block, n - done) < until):
+        start, more = time.time(), min(block, n - done)
+        done += more
         found = run(sampler, done, store=folder / "replicates.h5")
-        took = time.time() - start
-        print(f"{done} replicates; the last block took {took:.0f} s", flush=True)
+        each = (time.time() - start) / more
+        print(f"{done} replicates; the last {more} took {each:.1f} s each", flush=True)
     wrong = Kept(sampler.inner, sampler.folder, sampler.thin, FACTOR)
     return found, run(wrong, done, store=folder / "narrowed.h5")
 
