@@ -168,6 +168,7 @@ def calibrate(
     n: int,
     block: int,
     until: float = np.inf,
+    factor: float = FACTOR,
     executor: Any = None,
 ) -> tuple[eq.Calibration, eq.Calibration]:
     """Calibrate, and so the narrowed twin, with as many replicates as the time allows.
@@ -195,7 +196,7 @@ def calibrate(
         found = run(sampler, done, store=folder / "replicates.h5")
         each = (time.time() - start) / more
         print(f"{done} replicates; the last {more} took {each:.1f} s each", flush=True)
-    wrong = Kept(sampler.inner, sampler.folder, sampler.thin, FACTOR)
+    wrong = Kept(sampler.inner, sampler.folder, sampler.thin, factor)
     return found, run(wrong, done, store=folder / "narrowed.h5")
 
 

@@ -85,6 +85,11 @@ def right():
     return calibrated(Direct())
 
 
+@cache
+def ignorant():
+    return calibrated(Direct("prior"), 120)
+
+
 def test_exact_posteriors_pass():
     found = right()
     assert found.passed, found.summary()
@@ -100,19 +105,19 @@ def test_exact_posteriors_pass():
     [
         (Direct(width=0.8), "too narrow"),
         (Direct(width=1.25), "too wide"),
-        (Direct(shift=0.5), "ranks of x"),
-        (Direct("prior"), "ranks of log-likelihood"),
+        (Direct(shift=0.6), "ranks of x"),
     ],
 )
 def test_wrong_posteriors_fail(sampler, why):
-    found = calibrated(sampler)
+    found = calibrated(sampler, 120)
     assert not found.passed
     assert any(why in reason for reason in found.reasons), found.summary()
     assert "FAILED" in found.summary()
 
 
 def test_the_prior_for_a_posterior_is_seen_by_what_depends_on_the_data_only():
-    found = calibrated(Direct("prior"))
+    found = ignorant()
+    assert not found.passed
     assert min(found.p_values[name] for name in SPACE.names) > 0.01
     assert found.p_values["log-likelihood"] < 0.01
     assert found.coverage_p < 0.01
@@ -120,12 +125,12 @@ def test_the_prior_for_a_posterior_is_seen_by_what_depends_on_the_data_only():
 
 def test_draws_that_depend_on_each_other_are_thinned():
     sampler = Direct(memory=0.9, steps=60)  # tau is 19 steps: 13 independent draws of 240
-    found = calibrated(sampler, 300)
+    found = calibrated(sampler)
     assert min(*found.p_values.values(), found.coverage_p) > 0.01, found.summary()
     assert np.median(found.draws) <= 13
     # What would have been had they counted as independent.
     rng, ranks = np.random.default_rng(0), []
-    for theta in truths(eq.Posterior(SPACE, Linear()), 300):
+    for theta in truths(eq.Posterior(SPACE, Linear()), 200):
         posterior = eq.Posterior(SPACE, Linear(Linear().simulate(theta, rng)))
         draws = sampler.run(posterior, rng=rng)
         ranks.append(np.mean(draws.flat[:, 0] < theta[0]))
@@ -146,7 +151,7 @@ def test_white_draws_are_all_kept_and_slow_ones_far_apart():
     assert len(slow) < 8000 / 39 and abs(lag) < 0.3
 
 
-def test_neither_order_nor_number_nor_executor_matters(tmp_path):
+def test_neither_order_nor_number_nor_executor_matters():
     with ThreadPoolExecutor(3) as pool:
         other = calibrated(Direct(), 30, executor=pool)
     np.testing.assert_array_equal(other.ranks, right().ranks[:30])
@@ -220,7 +225,7 @@ def test_bad_questions(change, error, match):
         calibrated(change.pop("sampler", Direct()), **change)
 
 
-def test_a_likelihood_must_say_how_data_come_about(problem):
+def test_a_likelihood_must_say_how_data_come_about():
     class Mute:
         def log_likelihood(self, theta):
             return np.zeros(len(theta))
