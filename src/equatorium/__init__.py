@@ -73,6 +73,8 @@ _HOMES = {
     "equatorium.inference.true_runs": ("reweighted_by_runs",),
     "equatorium.inference.budget": ("error_budget",),
     "equatorium.inference.robustness": ("discrepancy_sensitivity",),
+    "equatorium.inference.calibrated": ("Calibration",),
+    "equatorium.inference.sbc": ("simulation_based_calibration",),
     "equatorium.citation": ("cite",),
     "equatorium.study.study": ("Study",),
 }

@@ -66,6 +66,7 @@ RECORDS = {
     "region": "equatorium.history.region:Region",
     "particle-prior": "equatorium.inference.particle_prior:ParticlePrior",
     "draws": "equatorium.inference.draws:Draws",
+    "calibration": "equatorium.inference.calibrated:Calibration",
 }
 
 _DOCUMENT = "%json"  # no quoted key can read so: after % stand two hexadecimal digits
