@@ -2,7 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from copy import copy
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -65,10 +67,6 @@ class Likelihood(ABC):
     ----------
     names : tuple of str
         Parameters of the model, then the free scales, then those of the family itself.
-    parts : dict of Covariance
-        The constant ones over the data: observation, discrepancy, and simulator (`extra`).
-    constant : Covariance
-        Their sum.
     """
 
     # Why a family has no gradient, whatever its model; empty if it has.
@@ -104,15 +102,32 @@ class Likelihood(ABC):
         self.emulator_covariance = emulator_covariance
         self.override = override
         self.chunk = chunk
-        self._errors = ErrorModel(observation, self.discrepancy, simulator, free or {})
-        self.parts = self._errors.parts
-        self.constant = self._errors.constant
+        self._free = free or {}
+        self._errors = ErrorModel(observation, self.discrepancy, simulator, self._free)
         self.names = unique_names((*self._predictor.names, *self._errors.names, *own), "parameters")
 
     @property
     def q(self) -> int:
         """Number of data."""
         return int(self.observation.q)
+
+    @property
+    def parts(self) -> dict[str, Covariance]:
+        """Constant covariances over the data: observation, discrepancy, and simulator."""
+        return self._errors.parts
+
+    @property
+    def constant(self) -> Covariance:
+        """Sum of the constant covariances."""
+        return self._errors.constant
+
+    def with_values(self, values: Any) -> Self:
+        """Give the likelihood of other data (q,) of the same kind; this one stays as it is."""
+        other = copy(self)
+        other.observation = replace(self.observation, values=values)
+        simulator = self.parts.get("simulator")
+        other._errors = ErrorModel(other.observation, self.discrepancy, simulator, self._free)
+        return other
 
     def predict(self, theta: FloatArray) -> Gaussian:
         """Model's prediction of the q data at points theta (m, d), with its own covariance."""

@@ -7,16 +7,13 @@ with the true simulator in the emulator's place.
 """
 
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import replace
-from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
 
 from equatorium.checks import FloatArray, floats
 from equatorium.errors import InputError, SimulatorError
+from equatorium.inference.data_parts import one_each, require_gaussian, taken
 from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.interfaces.simulator import Simulator
 from equatorium.records.space import Space
@@ -31,6 +28,7 @@ def require_data(likelihood: Any, simulator: Simulator | None = None) -> None:
         Saying what is missing.
     """
     if isinstance(likelihood, GaussianLikelihood):
+        require_gaussian(likelihood)
         return
     kind = type(likelihood).__name__
     missing = [name for name in ("simulate", "with_data") if not hasattr(likelihood, name)]
@@ -64,7 +62,8 @@ def simulated_data(
         Gives the clean data; else the likelihood's emulator does, with a draw of its errors and of
         the variance that all runs share.
     space : Space, optional
-        What `theta` are the free parameters of; needed with a simulator.
+        What `theta` are the free parameters of; without, they are the likelihood's own. Needed with
+        a simulator.
 
     Raises
     ------
@@ -72,14 +71,15 @@ def simulated_data(
         If the simulator gives something that is not finite.
     """
     if isinstance(likelihood, GaussianLikelihood):
+        own = theta[None] if space is None else taken(theta[None], space.names, space, likelihood)
         if simulator is None or space is None:
-            clean = _emulated(likelihood, theta, rng)
+            clean = _emulated(likelihood, own, rng)
         else:
             clean = _simulated(likelihood, complete_for(simulator, space, theta), rng, simulator)
         # What the model misses may go with its size: with that of the clean data.
-        seen = replace(likelihood.observation, values=clean)
-        errors = likelihood.observation.covariance + likelihood.discrepancy.covariance(seen)
-        return np.asarray(clean + errors.sample(1, rng)[0])
+        errors = likelihood.with_values(clean).parts_at(own)
+        y = clean + sum(one_each(errors[k], 1, rng)[0] for k in ("discrepancy", "observation"))
+        return np.asarray(y)
     return floats(likelihood.simulate(theta, rng), "simulated data")
 
 
@@ -87,12 +87,7 @@ def with_data(likelihood: Any, values: FloatArray) -> Any:
     """Give the likelihood of other data; the original stays as it is."""
     if not isinstance(likelihood, GaussianLikelihood):
         return likelihood.with_data(values)
-    other = copy(likelihood)
-    other.observation = replace(likelihood.observation, values=values)
-    discrepancy = likelihood.discrepancy.covariance(other.observation)
-    other.parts = {**likelihood.parts, "discrepancy": discrepancy}
-    other.constant = reduce(add, other.parts.values())
-    return other
+    return likelihood.with_values(values)
 
 
 def complete_for(simulator: Simulator, space: Space, theta: FloatArray) -> FloatArray:
@@ -115,7 +110,7 @@ def _places(names: Sequence[str], among: Sequence[str]) -> list[int]:
 def _emulated(
     likelihood: GaussianLikelihood, theta: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
-    own = likelihood.predict(theta[None])
+    own = likelihood.predict(theta)
     clean = own.sample(1, rng)[0, 0] if likelihood.emulator_covariance else own.mean[0]
     if "simulator" in likelihood.parts:
         clean = clean + likelihood.parts["simulator"].sample(1, rng)[0]

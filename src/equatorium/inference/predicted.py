@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, generator
-from equatorium.inference.data_parts import datum_labels, require_gaussian
+from equatorium.inference.data_parts import datum_labels, one_each, require_gaussian
 from equatorium.inference.text_table import aligned
-from equatorium.records.covariance import Covariance
 from equatorium.records.observation import Observation
 
 
@@ -81,9 +80,9 @@ def predict_data(
     model = prediction.sample(1, rng)[0]
     parts = likelihood.parts_at(theta)
     if "simulator" in parts:
-        model = model + _drawn(parts["simulator"], len(theta), rng)
-    reality = model + _drawn(parts["discrepancy"], len(theta), rng)
-    replicated = reality + _drawn(parts["observation"], len(theta), rng)
+        model = model + one_each(parts["simulator"], len(theta), rng)
+    reality = model + one_each(parts["discrepancy"], len(theta), rng)
+    replicated = reality + one_each(parts["observation"], len(theta), rng)
     return Predictive(
         theta,
         prediction.mean,
@@ -94,8 +93,3 @@ def predict_data(
         kind,
         notice,
     )
-
-
-def _drawn(covariance: Covariance, n: int, rng: Rng) -> FloatArray:
-    """One draw of N(0, S) for each of n points, shape (n, q)."""
-    return covariance.sample(1, rng)[0] if covariance.batch else covariance.sample(n, rng)
