@@ -80,6 +80,8 @@ def test_a_point_without_a_number_is_nan_and_harms_no_other():
         (lambda: eq.ModelFunction("line"), InputError, "called"),
         (lambda: eq.ModelFunction(lambda a: a, names=[]), InputError, "at least one"),
         (lambda: eq.GaussianLikelihood(line, seen()), InputError, "ModelFunction"),
+        (lambda: fitted(discrepancy=0.1), InputError, "discrepancy must be"),
+        (lambda: fitted(extra=np.eye(4)), InputError, "extra must be"),
         (
             lambda: eq.GaussianLikelihood(eq.ModelFunction(lambda a: a * X[:3]), seen()).predict(
                 np.ones((2, 1))

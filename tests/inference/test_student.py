@@ -123,7 +123,7 @@ def test_an_outlier_pulls_less():
 
 
 def test_wrong_options_say_what_is_wrong():
-    for df in (None, 0, -1, "3"):
+    for df in (None, 0, -1, "3", True, np.inf):
         with pytest.raises(InputError, match="positive number"):
             eq.StudentLikelihood(LINE, SEEN, df=df)
     with pytest.raises(InputError, match="free parameter 'nu'"):

@@ -17,6 +17,7 @@ Liu & Pierce 1994, doi:10.1093/biomet/81.3.624 (quadrature about the peak); Rasm
 """
 
 from abc import abstractmethod
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -119,9 +120,9 @@ class PoissonLikelihood(CountLikelihood):
     ) -> None:
         super().__init__(surrogate, observation, *args, **options)
         self.exposure = self._per_datum(exposure, "exposure")
-        if not (isinstance(base, int | float) and 1 < base < np.inf):
+        if not (isinstance(base, Real) and 1 < base < np.inf):
             raise InputError(f"base must be a number above 1, such as 10, but it is {base!r}.")
-        self.base = float(base)
+        self.base: float = float(base)
 
     def _terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         n, unit = self.observation.values, np.log(self.base)

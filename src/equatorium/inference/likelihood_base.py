@@ -89,6 +89,10 @@ class Likelihood(ABC):
         if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
             raise InputError(f"chunk must be a positive whole number, but it is {chunk!r}.")
         instance(observation, Observation, "observation")
+        discrepancy = Discrepancy.none() if discrepancy is None else discrepancy
+        instance(discrepancy, Discrepancy, "discrepancy")
+        if extra is not None:
+            instance(extra, Covariance, "extra")
         if observation.limit is not None and not self._takes_limits:
             raise InputError(
                 f"Some of the data are upper or lower limits, which {type(self).__name__} does not "
@@ -98,7 +102,7 @@ class Likelihood(ABC):
         simulator = None if extra is None else self._predictor.of_outputs(extra)
         self.surrogate = surrogate
         self.observation = observation
-        self.discrepancy = discrepancy or Discrepancy.none()
+        self.discrepancy = discrepancy
         self.emulator_covariance = emulator_covariance
         self.override = override
         self.chunk = chunk

@@ -17,6 +17,7 @@ doi:10.1093/mnrasl/slv190 (the multivariate t for a covariance estimated from fe
 """
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,8 @@ class StudentLikelihood(Likelihood):
         own = [scales.pop("df")] if "df" in scales else []
         if own and df is not None:
             raise InputError(f"df is given as {df!r} and as the free parameter {own[0]!r}.")
-        if not own and not (isinstance(df, int | float) and df > 0):
+        number = isinstance(df, Real) and not isinstance(df, bool) and 0 < df < np.inf
+        if not own and not number:
             raise InputError(
                 f"df, the degrees of freedom, must be a positive number, but it is {df!r}. Give "
                 'one such as df=4, or free={"df": "nu"} with a parameter nu.'
