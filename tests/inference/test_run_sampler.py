@@ -2,11 +2,18 @@
 
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 from scipy import stats
 
-from equatorium.errors import InputError, NotConvergedWarning, ShapeError, StateError
+from equatorium.errors import (
+    FileFormatError,
+    InputError,
+    NotConvergedWarning,
+    ShapeError,
+    StateError,
+)
 from equatorium.history.region import Region
 from equatorium.inference.convergence import assess_runs
 from equatorium.inference.draws import Draws
@@ -199,6 +206,25 @@ def test_starts_are_checked_and_not_used():
     assert np.array_equal(same.samples, run().samples)
     with pytest.raises(ShapeError, match="starts"):
         run(starts=np.zeros((3, 5)))
+
+
+def test_a_run_that_makes_no_sense_is_refused():
+    x, one = np.full((3, 2), 0.5), np.ones(3)
+    with pytest.raises(ShapeError, match="log_weight of 3 points"):
+        WeightedRun(x, one, np.ones(4), 0.0, 0.1, 3)
+    with pytest.raises(InputError, match="log-weight is nan"):
+        WeightedRun(x, one, np.array([1, np.nan, 1]), 0.0, 0.1, 3)
+    with pytest.raises(InputError, match="log-weight is -inf"):
+        WeightedRun(x, one, np.full(3, -np.inf), 0.0, 0.1, 3)
+
+
+def test_a_damaged_file_is_told(tmp_path):
+    run(store=tmp_path / "r.h5")
+    with h5py.File(tmp_path / "r.h5", "r+") as file:
+        del file["run-2/log_weight"]
+        file["run-2"].create_dataset("log_weight", data=np.zeros(7), dtype=np.float64)
+    with pytest.raises(FileFormatError, match="log_weight"):
+        run(store=tmp_path / "r.h5")
 
 
 def test_three_runs_are_too_few():

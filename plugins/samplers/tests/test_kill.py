@@ -20,6 +20,8 @@ OPTIONS = {
     "batched-ensemble": {"walkers": 16},
     "hmc": {"chains": 4, "warmup": 60},
 }
+# Seconds that a call takes: slow enough not to end before it is killed. A step of hmc makes many.
+WAIT = {"emcee": 0.01, "batched-ensemble": 0.01, "hmc": 0.001}
 
 
 class Slow:
@@ -62,7 +64,7 @@ test_kill.run({name!r}, 20)
 for line in sys.stdin:
     child = os.fork()
     if not child:
-        test_kill.run({name!r}, {steps}, wait=0.002, store={store!r})
+        test_kill.run({name!r}, {steps}, wait={wait}, store={store!r})
         os._exit(0)
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
@@ -101,7 +103,8 @@ def killed(starter, store, writing):
 )
 def test_killed_runs_end_as_uninterrupted_ones(tmp_path, name, kills):
     steps, store = 400 * kills, tmp_path / "c.h5"
-    code = CODE.format(folder=str(Path(__file__).parent), name=name, steps=steps, store=str(store))
+    folder = str(Path(__file__).parent)
+    code = CODE.format(folder=folder, name=name, steps=steps, wait=WAIT[name], store=str(store))
     kept = [0]
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

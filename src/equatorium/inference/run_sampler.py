@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, generator, matrix
-from equatorium.errors import NotConvergedWarning
+from equatorium.errors import InputError, NotConvergedWarning, ShapeError
 from equatorium.inference.chain_sampler import check_counts, fingerprint, told_of
 from equatorium.inference.checkpoint import Checkpoint, check_same
 from equatorium.inference.convergence import limits
@@ -40,6 +40,11 @@ class WeightedRun:
         The run's own; NaN where it knows no error.
     evaluations : int
         Points at which the likelihood was asked for.
+
+    Raises
+    ------
+    ShapeError, InputError
+        If the arrays do not fit together, or no point has a weight.
     """
 
     x: FloatArray
@@ -48,6 +53,18 @@ class WeightedRun:
     log_evidence: float
     log_evidence_error: float
     evaluations: int
+
+    def __post_init__(self) -> None:
+        x = matrix(self.x, "x")
+        for name in ("log_likelihood", "log_weight"):
+            shape = np.shape(getattr(self, name))
+            if shape != x.shape[:1]:
+                raise ShapeError(f"{name} of {len(x)} points has shape {shape}, not {x.shape[:1]}.")
+        if not (np.isfinite(np.max(self.log_weight)) and np.isfinite(self.log_evidence)):
+            raise InputError(
+                f"A run needs points of finite weight, but its largest log-weight is "
+                f"{np.max(self.log_weight)} and its log-evidence {self.log_evidence}."
+            )
 
     @property
     def weight(self) -> FloatArray:

@@ -12,8 +12,11 @@ from dynesty.internal_samplers import RWalkSampler, SamplerReturn, UnitCubeSampl
 from dynesty.utils import LoglOutput, get_random_generator
 
 from equatorium.checks import FloatArray
+from equatorium.errors import InputError
 
 Density = Callable[[FloatArray], FloatArray]
+
+_TRIES = 50_000  # draws of the prior without one that is possible, before giving up
 
 
 class Lockstep:
@@ -30,7 +33,7 @@ class Lockstep:
     def __init__(self, log_likelihood: Density, size: int) -> None:
         self.log_likelihood = log_likelihood
         self.size = size
-        self.evaluations = 0
+        self.evaluations = self.possible = 0
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """Log-likelihood (m,) of x (m, d), counted."""
@@ -44,7 +47,14 @@ class Lockstep:
             return self._uniform(tasks)
         if function is RWalkSampler.sample:
             return self._walk(tasks)
-        return [LoglOutput(float(value), False) for value in self(np.stack(tasks))]
+        values = self(np.stack(tasks))
+        self.possible += int(np.isfinite(values).sum())
+        if not self.possible and self.evaluations >= _TRIES:
+            raise InputError(
+                f"Among {self.evaluations} draws of the prior there is none of finite likelihood. "
+                "Use emcee, with starts where it is finite."
+            )
+        return [LoglOutput(float(value), False) for value in values]
 
     def _uniform(self, tasks: Sequence[Any]) -> list[Any]:
         """For each task, draw from the whole cube until a point is likely enough."""

@@ -98,11 +98,13 @@ class PocoMC(RunSampler):
                 trim_importance_weights=False, return_logw=True
             )
             z, error = sampler.evidence()
+        # The flow's evidence is of the whole cube, that of the temperatures of what is possible.
+        whole = 0.0 if self.precondition else np.log(cube.possible)
         return WeightedRun(
             x,
             value,
             log_weight,
-            float(z) + np.log(cube.possible),
+            float(z) + whole,
             float("nan") if error is None else float(error),
             cube.evaluations,
         )
