@@ -175,6 +175,8 @@ def test_nothing_to_vary_is_told(tools):
     )
     with pytest.raises(InputError, match="no discrepancy to vary"):
         discrepancy_sensitivity(tools.exact_draws(problem), bare)
+    with pytest.raises(InputError, match=r"alternative '0\.3' must be of the type Discrepancy"):
+        discrepancy_sensitivity(tools.exact_draws(problem), bare, {"0.3": 0.3})
 
 
 def test_shifts_are_measured_in_the_scaled_coordinate():
