@@ -80,8 +80,8 @@ def predict_data(
     likelihood = require_gaussian(likelihood)
     rng = generator(rng)
     made = [_stages(own, parts, rng) for own, parts in predictions(likelihood, theta)]
-    stages = (np.concatenate(stage) for stage in zip(*made, strict=True))
-    return Predictive(theta, *stages, likelihood.observation, kind, notice)
+    mean, model, reality, data = (np.concatenate(stage) for stage in zip(*made, strict=True))
+    return Predictive(theta, mean, model, reality, data, likelihood.observation, kind, notice)
 
 
 def _stages(
