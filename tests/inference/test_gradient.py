@@ -10,7 +10,6 @@ from scipy import stats
 import equatorium as eq
 from equatorium.errors import InputError, NotFiniteError, ShapeError
 from equatorium.history.region import Region
-from equatorium.inference.gradient import gaussian_and_gradient
 from equatorium.inference.posterior import Posterior
 from equatorium.records.space import Parameter, Space
 
@@ -120,7 +119,7 @@ def test_without_the_log_determinant_it_would_be_found_out():
     posterior = emulated()
     theta = posterior.space.from_normal(np.random.default_rng(1).standard_normal((12, 3)))
     likelihood = posterior.likelihood
-    _, gradient = gaussian_and_gradient(likelihood, theta)
+    _, gradient = likelihood.log_likelihood_and_gradient(theta)
 
     def logdet(t):
         return -0.5 * (likelihood.constant + likelihood.predict(t).covariance).logdet()
@@ -134,9 +133,9 @@ def test_chunks_and_points_that_cannot_be_predicted(monkeypatch):
     posterior = emulated()
     likelihood = posterior.likelihood
     theta = posterior.space.sample(9, 0)
-    values, gradient = gaussian_and_gradient(likelihood, theta)
+    values, gradient = likelihood.log_likelihood_and_gradient(theta)
     likelihood.chunk = 2
-    again = gaussian_and_gradient(likelihood, theta)
+    again = likelihood.log_likelihood_and_gradient(theta)
     assert again[0] == pytest.approx(values, rel=1e-9)
     assert again[1] == pytest.approx(gradient, rel=1e-7)
     inner = type(likelihood).predict

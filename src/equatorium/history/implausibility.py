@@ -4,7 +4,8 @@ r"""How far a prediction is from the data, in units of everything that is uncert
    I_i(\theta) = \frac{|y_i - R_i\,\mu(\theta)|}{\sqrt{V_i(\theta)}}, \qquad
    V(\theta) = \Sigma_{obs} + \Sigma_{disc} + R\,(\Sigma_{sim} + \Sigma_{em}(\theta))\,R^T
 
-A point with a small I may be good or merely unknown; one with a large I is bad, whatever the
+For an upper or lower limit only a prediction on the wrong side of it counts. A point with a small I
+may be good or merely unknown; one with a large I is bad, whatever the
 simulator would say there.
 
 References
@@ -152,10 +153,17 @@ class Implausibility(Record):
             mean, variance = projected.mean, projected.variance
         else:  # by far the most frequent case, and nothing needs to be multiplied
             mean, variance = prediction.mean[:, columns], prediction.variance[:, columns]
-        off = np.abs(self.observation.values[self.data] - mean)
+        off = self._off(self.observation.values[self.data] - mean)
         variance = variance + self.constant.diagonal()
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(off > 0, off / np.sqrt(variance), 0.0)
+
+    def _off(self, residual: FloatArray) -> FloatArray:
+        """How far off predictions are (m, q); on the allowed side of a limit not at all."""
+        if self.observation.limit is None:
+            return np.abs(residual)
+        limit = np.array(self.observation.limit)[self.data]
+        return np.where(limit == 0, np.abs(residual), np.maximum(limit * residual, 0.0))
 
     @cached_property
     def _selection(self) -> npt.NDArray[np.intp] | None:

@@ -10,7 +10,7 @@ from equatorium.inference.data_parts import (
     datum_labels,
     predictions,
     require_gaussian,
-    require_names,
+    taken,
 )
 from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
@@ -88,9 +88,9 @@ def error_budget(draws: Draws, likelihood: GaussianLikelihood, n: int = 500) -> 
         If the likelihood is of another kind, or of other parameters.
     """
     likelihood = require_gaussian(likelihood)
-    require_names(draws.names, likelihood)
+    theta = taken(draws.thinned(n), draws.names, draws.space, likelihood)
     found: dict[str, list[FloatArray]] = {}
-    for own, parts in predictions(likelihood, draws.thinned(n)):
+    for own, parts in predictions(likelihood, theta):
         variances = {"emulator": own.variance}
         variances |= {name: covariance.diagonal() for name, covariance in parts.items()}
         for name, part in variances.items():

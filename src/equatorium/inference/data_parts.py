@@ -7,30 +7,49 @@ import numpy as np
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError
+from equatorium.inference.by_name import Columns
 from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.records.covariance import Covariance
 from equatorium.records.observation import Observation
 from equatorium.records.prediction import Gaussian
+from equatorium.records.space import Space
 
 
 def require_gaussian(likelihood: Any) -> GaussianLikelihood:
-    """Return the likelihood, or raise InputError where it is not Gaussian with known parts."""
+    """Return the likelihood, or raise InputError where it is not Gaussian with measured data."""
     if not isinstance(likelihood, GaussianLikelihood):
         raise InputError(
             f"This needs the covariances of a GaussianLikelihood, which {type(likelihood).__name__}"
             " does not have."
         )
+    if likelihood.observation.limit is not None:
+        raise InputError(
+            "This is for measured data, but some of these are upper or lower limits, which have no "
+            "residual."
+        )
     return likelihood
 
 
-def require_names(names: tuple[str, ...], likelihood: Any) -> None:
-    """Raise InputError unless the likelihood's emulator takes these parameters."""
-    surrogate = getattr(likelihood, "surrogate", None)
-    if surrogate is not None and names != surrogate.space.names:
+def taken(
+    theta: FloatArray, names: tuple[str, ...], space: Space | None, likelihood: Any
+) -> FloatArray:
+    """Values (m, k) of the likelihood's parameters at points theta (m, d) of these names.
+
+    Raises
+    ------
+    InputError
+        If the points do not tell a parameter that the likelihood takes.
+    """
+    own = tuple(getattr(likelihood, "names", names))
+    if own == names:
+        return theta
+    if space is not None and set(own) <= set(space.all_names):
+        return Columns(space, own).take(theta)
+    if not set(own) <= set(names):
         raise InputError(
-            f"The draws are of {', '.join(names)}, but the emulator takes "
-            f"{', '.join(surrogate.space.names)}."
+            f"The draws are of {', '.join(names)}, but the likelihood takes {', '.join(own)}."
         )
+    return theta[:, [names.index(name) for name in own]]
 
 
 def predictions(
@@ -38,7 +57,8 @@ def predictions(
 ) -> Iterator[tuple[Gaussian, Mapping[str, Covariance]]]:
     """Predict the data at points (m, d), part of them at a time, beside the other covariances."""
     for start in range(0, len(theta), likelihood.chunk):
-        yield likelihood.predict(theta[start : start + likelihood.chunk]), likelihood.parts
+        part = theta[start : start + likelihood.chunk]
+        yield likelihood.predict(part), likelihood.parts_at(part)
 
 
 def total_covariance(

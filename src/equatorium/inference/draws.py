@@ -9,7 +9,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray, Rng, floats, read_only
 from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError, did_you_mean
-from equatorium.inference.convergence import Convergence, assess
+from equatorium.inference.convergence import Convergence, assess, assess_runs
 from equatorium.inference.exchange import (
     arviz_tree,
     astropy_table,
@@ -31,14 +31,15 @@ class Draws(Record):
     names : sequence of str
         The d parameters.
     samples : array, shape (ensemble, step, walker, d)
-        Ensembles started in different places; walkers of one ensemble depend on each other.
+        Ensembles started in different places; walkers of one ensemble depend on each other. Or,
+        with ``meta["independent_runs"]``, (run, draw, 1, d): draws of equal weight in random order.
     log_prob : array, shape (ensemble, step, walker)
         Log of prior times likelihood, a density in the physical parameters.
     space : Space, optional
         Units, labels and priors.
     meta : mapping, optional
         JSON values: sampler, settings, ``thin`` (steps between stored ones), ``until`` (criteria
-        of convergence), ``n_nan`` and so on.
+        of convergence), ``n_nan``, ``log_evidence`` with ``log_evidence_error``, and so on.
 
     Raises
     ------
@@ -144,9 +145,10 @@ class Draws(Record):
     @cached_property
     def convergence(self) -> Convergence:
         """The evidence: nested R-hat, effective sample sizes, autocorrelation times."""
-        return assess(
-            self.samples, self.names, thin=self.meta.get("thin", 1), until=self.meta.get("until")
-        )
+        until = self.meta.get("until")
+        if self.meta.get("independent_runs"):
+            return assess_runs(self.samples, self.names, until=until)
+        return assess(self.samples, self.names, thin=self.meta.get("thin", 1), until=until)
 
     @property
     def converged(self) -> bool:
@@ -189,11 +191,16 @@ class Draws(Record):
         rows = zip(*([head, *values] for head, values in columns.items()), strict=True)
         ensembles, steps, walkers, _ = self.samples.shape
         title = f"{ensembles} ensembles x {steps} stored steps x {walkers} walkers after burn-in"
+        if self.meta.get("independent_runs"):
+            title = f"{ensembles} independent runs x {steps} draws of equal weight"
         verdict = (
             ["Converged."]
             if c.converged
             else [f"{self.notice}:", *(f"- {reason}" for reason in c.reasons)]
         )
+        if "log_evidence" in self.meta:
+            z, error = self.meta["log_evidence"], self.meta["log_evidence_error"]
+            verdict.append(f"Log-evidence {z:.3f} +- {error:.3f}.")
         if n_nan := self.meta.get("n_nan"):
             first = dict(zip(self.names, self.meta.get("first_nan", ()), strict=False))
             verdict.append(f"{n_nan} NaN likelihoods counted as impossible, the first at {first}.")
@@ -227,7 +234,7 @@ class Draws(Record):
             "converged": int(self.converged),
             "reasons": "; ".join(self.reasons),
         }
-        return arviz_tree(self._columns, self.log_prob, attributes, likelihood, rng)
+        return arviz_tree(self._columns, self.log_prob, attributes, self.space, likelihood, rng)
 
     def to_getdist(self) -> Any:
         """GetDist's MCSamples, one chain an ensemble, with labels and the box of the prior.

@@ -7,7 +7,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray, Rng
 from equatorium.errors import InputError, PluginLoadError
-from equatorium.inference.data_parts import datum_labels, require_names
+from equatorium.inference.data_parts import datum_labels, taken
 from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.inference.pointwise import pointwise_log_likelihood
 from equatorium.inference.predicted import predict_data
@@ -22,6 +22,7 @@ def arviz_tree(
     samples: Mapping[str, FloatArray],
     log_prob: FloatArray,
     attributes: Mapping[str, Any],
+    space: Space | None = None,
     likelihood: Any = None,
     rng: Rng = None,
 ) -> Any:
@@ -34,8 +35,8 @@ def arviz_tree(
     }
     options: dict[str, Any] = {}
     if likelihood is not None:
-        require_names(tuple(samples), likelihood)
-        extra, labels = _of_data(np.stack(list(samples.values()), axis=-1), likelihood, rng)
+        stacked = np.stack(list(samples.values()), axis=-1)
+        extra, labels = _of_data(stacked, tuple(samples), space, likelihood, rng)
         groups |= extra
         options = {"coords": {"datum": labels}, "dims": {"data": ["datum"]}}
     return from_dict(groups, attrs={"posterior": dict(attributes)}, **options)
@@ -109,10 +110,11 @@ def _chains(x: FloatArray) -> FloatArray:
 
 
 def _of_data(
-    samples: FloatArray, likelihood: Any, rng: Rng
+    samples: FloatArray, names: tuple[str, ...], space: Space | None, likelihood: Any, rng: Rng
 ) -> tuple[dict[str, dict[str, FloatArray]], Sequence[Any]]:
     """Give the groups about the q data, and what the data are called."""
-    shape, theta = samples.shape[:3], samples.reshape(-1, samples.shape[-1])
+    shape = samples.shape[:3]
+    theta = taken(samples.reshape(-1, samples.shape[-1]), names, space, likelihood)
     pointwise = pointwise_log_likelihood(likelihood, theta)
     groups = {"log_likelihood": {"data": _chains(pointwise.reshape(*shape, -1))}}
     labels: Sequence[Any] = range(pointwise.shape[1])

@@ -25,8 +25,8 @@ from equatorium.checks import FloatArray
 from equatorium.inference.data_parts import (
     datum_labels,
     require_gaussian,
-    require_names,
     residuals,
+    taken,
 )
 from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
@@ -115,9 +115,9 @@ def goodness_of_fit(draws: Draws, likelihood: GaussianLikelihood, n: int = 1000)
         If the likelihood is of another kind, or of other parameters.
     """
     likelihood = require_gaussian(likelihood)
-    require_names(draws.names, likelihood)
+    theta = taken(draws.thinned(n), draws.names, draws.space, likelihood)
     chi2, below = [], []
-    for residual, total in residuals(likelihood, draws.thinned(n)):
+    for residual, total in residuals(likelihood, theta):
         chi2.append(total.mahalanobis(residual))
         below.append(stats.norm.cdf(residual / np.sqrt(total.diagonal())))
     return GoodnessOfFit(

@@ -1,18 +1,10 @@
-r"""The slope of the log-posterior, through the emulator and through the prior's normal scores.
-
-With :math:`r = y - R\mu(\theta)`, :math:`S(\theta)` the total covariance and :math:`a = S^{-1} r`,
-
-.. math::
-   d\log L = a^T R\, d\mu + \tfrac12 \mathrm{tr}\left[(a a^T - S^{-1})\, R\, d\Sigma_{em} R^T\right]
-
-where the second term holds the slope of the log-determinant. The emulator pulls both back to its
-inputs (`predict_dist_vjp`); the chain rule does the rest.
+"""The slope of the log-posterior, through the likelihood and the prior's normal scores.
 
 **The convention for likelihoods.** A likelihood that knows its slope has a method
 ``log_likelihood_and_gradient(theta (m, d)) -> (values (m,), gradient (m, d))``, the gradient by the
 physical parameters, the values those of `log_likelihood`; a row whose value is not finite may hold
 anything in its gradient. If whether it knows depends on its parts (an emulator), it also has a
-method ``why_no_gradient() -> str``, empty if it does. `GaussianLikelihood` is served here.
+method ``why_no_gradient() -> str``, empty if it does.
 """
 
 from collections.abc import Callable
@@ -21,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError, NotFiniteError, ShapeError
-from equatorium.inference.likelihood import GaussianLikelihood
+from equatorium.errors import InputError, ShapeError
 from equatorium.records.space import Space
 
 Pair = tuple[FloatArray, FloatArray]
 
-_ENTRIES = 2**24  # of the upstream gradient (m, p, p) that are held at once
 _STEP = 1e-5  # of central differences in normal scores, where bounds depend on other parameters
 
 
@@ -39,21 +29,20 @@ def require_gradient(likelihood: Any) -> None:
     InputError
         Saying why, and what to use instead.
     """
-    reason = ""
-    if hasattr(likelihood, "why_no_gradient"):
-        reason = str(likelihood.why_no_gradient())
-    elif hasattr(likelihood, "log_likelihood_and_gradient"):
-        pass
-    elif not isinstance(likelihood, GaussianLikelihood):
-        reason = f"{type(likelihood).__name__} has no method log_likelihood_and_gradient"
-    elif "gradient" not in likelihood.surrogate.emulator.capabilities_:
-        emulator = type(likelihood.surrogate.emulator).__name__
-        reason = f"the emulator {emulator} has no capability 'gradient' (trend-gp and gp have it)"
-    if reason:
+    if reason := why_no_gradient(likelihood):
         raise InputError(
             f"This posterior has no gradient: {reason}. Use a sampler that needs none, such as "
             "emcee."
         )
+
+
+def why_no_gradient(likelihood: Any) -> str:
+    """Say why a likelihood does not know its slope; nothing if it does."""
+    if hasattr(likelihood, "why_no_gradient"):
+        return str(likelihood.why_no_gradient())
+    if hasattr(likelihood, "log_likelihood_and_gradient"):
+        return ""
+    return f"{type(likelihood).__name__} has no method log_likelihood_and_gradient"
 
 
 def likelihood_and_gradient(likelihood: Any, theta: FloatArray) -> Pair:
@@ -66,58 +55,15 @@ def likelihood_and_gradient(likelihood: Any, theta: FloatArray) -> Pair:
     ShapeError
         If it gives arrays of another shape.
     """
-    own = getattr(likelihood, "log_likelihood_and_gradient", None)
-    if own is None:
-        require_gradient(likelihood)
-        return gaussian_and_gradient(likelihood, theta)
-    values, gradient = (np.asarray(a, dtype=np.float64) for a in own(theta))
+    require_gradient(likelihood)
+    both = likelihood.log_likelihood_and_gradient(theta)
+    values, gradient = (np.asarray(a, dtype=np.float64) for a in both)
     if values.shape != theta.shape[:1] or gradient.shape != theta.shape:
         raise ShapeError(
             f"log_likelihood_and_gradient of {type(likelihood).__name__} must give arrays of shape "
             f"{theta.shape[:1]} and {theta.shape}, but gives {values.shape} and {gradient.shape}."
         )
     return values, gradient
-
-
-def gaussian_and_gradient(likelihood: GaussianLikelihood, theta: FloatArray) -> Pair:
-    """Value (m,) and gradient (m, d) of the Gaussian likelihood; NaN where it cannot be had."""
-    p = likelihood.surrogate.outputs.p
-    chunk = min(likelihood.chunk, max(1, _ENTRIES // p**2))
-    values, gradient = np.empty(len(theta)), np.empty(theta.shape)
-    for start in range(0, len(theta), chunk):
-        part = slice(start, start + chunk)
-        values[part], gradient[part] = _isolating(lambda t: _gaussian(likelihood, t), theta[part])
-    return values, gradient
-
-
-def _gaussian(likelihood: GaussianLikelihood, theta: FloatArray) -> Pair:
-    surrogate, R = likelihood.surrogate, likelihood.response
-    own = likelihood.predict(theta)
-    through = likelihood.emulator_covariance
-    total = likelihood.constant + own.covariance if through else likelihood.constant
-    r = likelihood.observation.values - own.mean
-    a = total.solve(r)
-    values = -0.5 * ((a * r).sum(axis=1) + total.logdet() + likelihood.q * np.log(2 * np.pi))
-    p = R.shape[1]
-    cov_bar = np.zeros((len(theta), p, p))
-    if through:
-        by_covariance = 0.5 * (a[:, :, None] * a[:, None, :] - np.linalg.inv(total.dense()))
-        cov_bar = R.T @ by_covariance @ R
-    u = np.clip(surrogate.space.to_unit(theta), 0.0, 1.0)
-    by_unit = surrogate.emulator.predict_dist_vjp(u, a @ R, cov_bar)
-    return values, by_unit / unit_slope(surrogate.space, theta)
-
-
-def _isolating(function: Callable[[FloatArray], Pair], theta: FloatArray) -> Pair:
-    """Evaluate a batch; points that cannot be predicted give NaN and do not harm others."""
-    try:
-        return function(theta)
-    except NotFiniteError:
-        if len(theta) == 1:
-            return np.full(1, np.nan), np.full(theta.shape, np.nan)
-        half = len(theta) // 2
-        halves = [_isolating(function, t) for t in (theta[:half], theta[half:])]
-        return np.concatenate([h[0] for h in halves]), np.concatenate([h[1] for h in halves])
 
 
 def unit_slope(space: Space, theta: FloatArray) -> FloatArray:

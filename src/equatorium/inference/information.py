@@ -19,7 +19,7 @@ from scipy.special import logsumexp
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError
-from equatorium.inference.data_parts import require_names
+from equatorium.inference.data_parts import taken
 from equatorium.inference.draws import Draws
 from equatorium.inference.loo import labels_of
 from equatorium.inference.pointwise import pointwise_log_likelihood
@@ -94,8 +94,7 @@ def waic(draws: Draws, likelihood: Any, n: int = 4000) -> Information:
         If the data are correlated: their likelihood is no product over data, and the criterion
         has no meaning.
     """
-    require_names(draws.names, likelihood)
-    theta = draws.thinned(n)
+    theta = taken(draws.thinned(n), draws.names, draws.space, likelihood)
     density = pointwise_log_likelihood(likelihood, theta)
     joint = np.asarray(likelihood.log_likelihood(theta[:8]))
     if not np.allclose(density[:8].sum(axis=1), joint, rtol=1e-8, atol=1e-8):

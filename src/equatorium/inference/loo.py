@@ -22,7 +22,7 @@ from scipy.special import logsumexp
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError
-from equatorium.inference.data_parts import datum_labels, require_names
+from equatorium.inference.data_parts import datum_labels, taken
 from equatorium.inference.draws import Draws
 from equatorium.inference.pointwise import pointwise_log_likelihood
 from equatorium.inference.psis import largest_k, smoothed
@@ -120,8 +120,7 @@ def leave_one_out(draws: Draws, likelihood: Any, n: int = 4000) -> LeaveOneOut:
     InputError
         If the likelihood knows no densities of single data, or is of other parameters.
     """
-    require_names(draws.names, likelihood)
-    theta = draws.thinned(n)
+    theta = taken(draws.thinned(n), draws.names, draws.space, likelihood)
     density = pointwise_log_likelihood(likelihood, theta)
     efficiency = min(1.0, max(min(draws.ess.values()), 1.0) / len(theta))
     weights, k = smoothed(-density.T, efficiency)

@@ -6,6 +6,7 @@ Jacobian in the unit box of the scaled coordinates.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, ShapeError, did_you_mean
 from equatorium.history.region import Region
+from equatorium.inference.by_name import Columns
 from equatorium.inference.gradient import (
     likelihood_and_gradient,
     pulled_to_normal,
@@ -20,7 +22,6 @@ from equatorium.inference.gradient import (
     slope_by_differences,
     unit_slope,
 )
-from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.records.space import Space
 
 
@@ -54,7 +55,9 @@ class Posterior:
     space : Space
         Parameters with their priors.
     likelihood : GaussianLikelihood
-        Anything with ``log_likelihood(theta (m, d)) -> (m,)``.
+        Anything with ``log_likelihood(theta (m, d)) -> (m,)``. If it says in ``names`` which
+        parameters it takes, it is given these, free, fixed, tied or derived ones; else all free
+        ones in the space's order.
     region : Region, optional
         What the waves have not ruled out; outside the density is zero.
     prior : callable, optional
@@ -76,7 +79,7 @@ class Posterior:
     def __init__(
         self,
         space: Space,
-        likelihood: GaussianLikelihood,
+        likelihood: Any,
         region: Region | None = None,
         identity: str = "",
         prior: Callable[[FloatArray], FloatArray] | None = None,
@@ -88,6 +91,8 @@ class Posterior:
             )
         self.space = space
         self.likelihood = likelihood
+        names = tuple(getattr(likelihood, "names", space.names))
+        self._columns = Columns(space, names, type(likelihood).__name__)
         self.region = region
         self.identity = identity
         self.prior = prior
@@ -110,7 +115,8 @@ class Posterior:
         alive = self._alive(theta)
         result = np.full(len(theta), -np.inf)
         if alive.size:
-            values = np.asarray(self.likelihood.log_likelihood(theta[alive]), dtype=np.float64)
+            taken = self._columns.take(theta[alive])
+            values = np.asarray(self.likelihood.log_likelihood(taken), dtype=np.float64)
             result[alive] = self._counted(values, theta[alive])
         return result
 
@@ -126,7 +132,9 @@ class Posterior:
         alive = self._alive(theta)
         result, gradient = np.full(len(theta), -np.inf), np.zeros(theta.shape)
         if alive.size:
-            values, slope = likelihood_and_gradient(self.likelihood, theta[alive])
+            taken = self._columns.take(theta[alive])
+            values, slope = likelihood_and_gradient(self.likelihood, taken)
+            slope = self._columns.back(theta[alive], slope)
             result[alive] = self._counted(values, theta[alive])
             possible = result[alive] > -np.inf
             gradient[alive] = np.where(possible[:, None], slope, 0.0)

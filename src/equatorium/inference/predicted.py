@@ -70,7 +70,7 @@ class Predictive:
 def predict_data(
     theta: FloatArray, likelihood: Any, rng: Rng = None, *, kind: str, notice: str = ""
 ) -> Predictive:
-    """Predict the data at points theta (n, d).
+    """Predict the data at points theta (n, d), the likelihood's own parameters.
 
     Raises
     ------
@@ -90,6 +90,11 @@ def _stages(
     """Draw mean, model, reality and data (m, q) at each point of a prediction."""
     model = own.sample(1, rng)[0]
     if "simulator" in parts:
-        model = model + parts["simulator"].sample(own.m, rng)
-    reality = model + parts["discrepancy"].sample(own.m, rng)
-    return own.mean, model, reality, reality + parts["observation"].sample(own.m, rng)
+        model = model + _drawn(parts["simulator"], own.m, rng)
+    reality = model + _drawn(parts["discrepancy"], own.m, rng)
+    return own.mean, model, reality, reality + _drawn(parts["observation"], own.m, rng)
+
+
+def _drawn(covariance: Covariance, n: int, rng: Rng) -> FloatArray:
+    """One draw of N(0, S) for each of n points, shape (n, q)."""
+    return covariance.sample(1, rng)[0] if covariance.batch else covariance.sample(n, rng)

@@ -4,7 +4,7 @@ import numpy as np
 
 from equatorium.checks import Rng, generator, instance
 from equatorium.errors import InputError
-from equatorium.inference.data_parts import require_names
+from equatorium.inference.data_parts import taken
 from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.inference.posterior import Posterior
@@ -34,8 +34,8 @@ def posterior_predictive(
     InputError
         If the draws are of other parameters than the emulator's.
     """
-    require_names(draws.names, likelihood)
-    return predict_data(draws.thinned(n), likelihood, rng, kind="posterior", notice=draws.notice)
+    theta = taken(draws.thinned(n), draws.names, draws.space, likelihood)
+    return predict_data(theta, likelihood, rng, kind="posterior", notice=draws.notice)
 
 
 def prior_predictive(posterior: Posterior, n: int = 500, rng: Rng = None) -> Predictive:
@@ -72,5 +72,5 @@ def prior_predictive(posterior: Posterior, n: int = 500, rng: Rng = None) -> Pre
             "The joint prior of this posterior is a function, which gives no draws. Make an "
             "equatorium.ParticlePrior of points of it."
         )
-    theta = source.sample(n, rng)
+    theta = taken(source.sample(n, rng), posterior.names, posterior.space, posterior.likelihood)
     return predict_data(theta, posterior.likelihood, rng, kind="prior")

@@ -11,7 +11,7 @@ from equatorium.inference.data_parts import (
     log_density,
     predictions,
     require_gaussian,
-    require_names,
+    taken,
     total_covariance,
 )
 from equatorium.inference.draws import Draws
@@ -94,7 +94,6 @@ def discrepancy_sensitivity(
         If the likelihood is of another kind or of other parameters, or there is nothing to vary.
     """
     likelihood = require_gaussian(likelihood)
-    require_names(draws.names, likelihood)
     stated = likelihood.discrepancy
     others = varied(stated) if alternatives is None else dict(alternatives)
     if not others:
@@ -107,7 +106,13 @@ def discrepancy_sensitivity(
     covariances = {name: d.covariance(likelihood.observation) for name, d in others.items()}
     theta = draws.thinned(n)
     found: dict[str, list[FloatArray]] = {name: [] for name in others}
-    for own, parts in predictions(likelihood, theta):
+    at = taken(theta, draws.names, draws.space, likelihood)
+    for own, parts in predictions(likelihood, at):
+        if parts["discrepancy"].batch:
+            raise InputError(
+                "The size of the discrepancy is a parameter of this posterior: the draws hold its "
+                "uncertainty already."
+            )
         residual = likelihood.observation.values - own.mean
         before = log_density(residual, total_covariance(likelihood, own, parts))
         for name, covariance in covariances.items():

@@ -13,7 +13,7 @@ import numpy as np
 
 from equatorium.checks import Rng, generator
 from equatorium.errors import InputError
-from equatorium.inference.data_parts import log_density, require_gaussian, require_names
+from equatorium.inference.data_parts import log_density, require_gaussian
 from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.inference.reweight import Reweighted, reweighted
@@ -66,10 +66,16 @@ def reweighted_by_runs(
         If the likelihood is of another kind or of other parameters, or too few runs succeed.
     """
     likelihood = require_gaussian(likelihood)
-    require_names(draws.names, likelihood)
+    if likelihood.names != draws.names:
+        raise InputError(
+            f"The runs would be at {', '.join(draws.names)}, but the likelihood takes "
+            f"{', '.join(likelihood.names)}. Free scales cannot be weighed by runs."
+        )
     runs = source
     if isinstance(source, Simulator):
-        space = likelihood.surrogate.space if draws.space is None else draws.space
+        space = draws.space
+        if space is None:
+            raise InputError("Draws without a space say nothing to a simulator: give Runs.")
         seed = int(generator(rng).integers(2**32))
         runs = run_design(source, space, draws.thinned(n), seed=seed, progress=progress)
     if not isinstance(runs, Runs) or runs.space.names != draws.names:

@@ -202,6 +202,18 @@ def _data(
             zorder=5,
             label=label,
         )
+    limit = np.zeros(observation.q) if observation.limit is None else np.array(observation.limit)
     axes.errorbar(
-        x, y, error, fmt="o", ms=4, color=DATA, elinewidth=1.4, zorder=6, label="data", mfc="white"
+        x,
+        y,
+        error,
+        uplims=limit[where] < 0,
+        lolims=limit[where] > 0,
+        fmt="o",
+        ms=4,
+        color=DATA,
+        elinewidth=1.4,
+        zorder=6,
+        label="data",
+        mfc="white",
     )

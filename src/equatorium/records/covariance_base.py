@@ -39,6 +39,10 @@ class Covariance(Record, ABC):
         """S written out, shape (..., p, p)."""
 
     @abstractmethod
+    def dot(self, r: FloatArray) -> FloatArray:
+        """S r for r of shape (..., p)."""
+
+    @abstractmethod
     def solve(self, r: FloatArray) -> FloatArray:
         """S^-1 r for r of shape (..., p)."""
 
@@ -61,6 +65,10 @@ class Covariance(Record, ABC):
     @abstractmethod
     def scaled(self, s: FloatArray | float) -> "Covariance":
         """diag(s) S diag(s), s of shape (p,) or (..., p) or a number."""
+
+    @abstractmethod
+    def cross(self, rows: Any, columns: Any) -> FloatArray:
+        """Part of S, shape (..., len(rows), len(columns)), by arrays of int."""
 
     @abstractmethod
     def _take(self, indices: Any) -> "Covariance":

@@ -54,6 +54,10 @@ class Dense(Covariance):
         """S itself."""
         return self.matrix
 
+    def dot(self, r: FloatArray) -> FloatArray:
+        """S r."""
+        return np.asarray((self.matrix @ self._vector(r)[..., None])[..., 0])
+
     def solve(self, r: FloatArray) -> FloatArray:
         """S^-1 r by two triangular solves."""
         half = solve_lower(self._factor, self._vector(r)[..., None])
@@ -81,6 +85,10 @@ class Dense(Covariance):
         """diag(s) S diag(s)."""
         s = self._scale(s)
         return Dense._of(matrix=self.matrix * s[..., :, None] * s[..., None, :])
+
+    def cross(self, rows: Any, columns: Any) -> FloatArray:
+        """Part of the matrix."""
+        return self.matrix[..., np.asarray(rows)[:, None], np.asarray(columns)]
 
     @cached_property
     def _factor(self) -> FloatArray:

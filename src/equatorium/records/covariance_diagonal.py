@@ -44,6 +44,10 @@ class Diagonal(Covariance):
         np.einsum("...ii->...i", S)[...] = self.variance
         return S
 
+    def dot(self, r: FloatArray) -> FloatArray:
+        """Variance times r."""
+        return self.variance * self._vector(r)
+
     def solve(self, r: FloatArray) -> FloatArray:
         """R / variance."""
         return self._vector(r) / self._positive
@@ -68,6 +72,11 @@ class Diagonal(Covariance):
     def scaled(self, s: FloatArray | float) -> "Diagonal":
         """diag(s) S diag(s)."""
         return Diagonal._of(variance=self.variance * np.square(self._scale(s)))
+
+    def cross(self, rows: Any, columns: Any) -> FloatArray:
+        """Zero, but where row and column are the same."""
+        same = np.equal.outer(np.asarray(rows), np.asarray(columns))
+        return np.asarray(self.variance[..., rows, None] * same)
 
     @cached_property
     def _positive(self) -> FloatArray:

@@ -68,6 +68,11 @@ class LowRank(Covariance):
         np.einsum("...ii->...i", S)[...] += self.variance
         return np.asarray(S)
 
+    def dot(self, r: FloatArray) -> FloatArray:
+        """D r + F F^T r."""
+        shared = self.factor.swapaxes(-1, -2) @ self._vector(r)[..., None]
+        return np.asarray(self.variance * r + (self.factor @ shared)[..., 0])
+
     def solve(self, r: FloatArray) -> FloatArray:
         """S^-1 r by Woodbury's identity."""
         if self._full is not None:
@@ -106,6 +111,12 @@ class LowRank(Covariance):
         """diag(s) S diag(s)."""
         s = self._scale(s)
         return LowRank._of(variance=self.variance * s**2, factor=self.factor * s[..., None])
+
+    def cross(self, rows: Any, columns: Any) -> FloatArray:
+        """Part of F F^T, and of D where row and column are the same."""
+        shared = self.factor[..., rows, :] @ self.factor[..., columns, :].swapaxes(-1, -2)
+        same = np.equal.outer(np.asarray(rows), np.asarray(columns))
+        return np.asarray(shared + self.variance[..., rows, None] * same)
 
     @property
     def _costly(self) -> bool:

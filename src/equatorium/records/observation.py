@@ -41,6 +41,10 @@ class Observation(Record):
         Of the coordinates.
     meta : mapping, optional
         References and remarks; JSON values.
+    limit : sequence of q int, optional
+        0 for a datum that was measured; -1 where its value is an upper limit (what would have been
+        measured lies below), +1 where it is a lower limit. The errors of a limit are those that
+        the measurement would have had.
 
     Examples
     --------
@@ -57,6 +61,7 @@ class Observation(Record):
     units: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    limit: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         values = floats(self.values, "values")
@@ -73,6 +78,7 @@ class Observation(Record):
             "names": names,
             "units": check_units(self.units, coords),
             "meta": dict(self.meta),
+            "limit": _limits(self.limit, values.size),
         }.items():
             object.__setattr__(self, name, value)
         bad = ~np.isfinite(values)
@@ -102,6 +108,17 @@ class Observation(Record):
                 + (f" with batch {covariance.batch}." if covariance.batch else ".")
             )
         object.__setattr__(self, "covariance", covariance)
+
+    def get_state(self) -> dict[str, Any]:
+        """Give all that is needed to rebuild it; limits only if there are any."""
+        state = super().get_state()
+        if self.limit is None:
+            del state["limit"]  # as before there were limits: hashes of studies stay
+        return state
+
+    @classmethod
+    def _rebuild(cls, state: Mapping[str, Any]) -> Self:
+        return super()._rebuild({"limit": None, **state})
 
     @property
     def q(self) -> int:
@@ -169,6 +186,7 @@ class Observation(Record):
             self.units,
             self.label,
             self.meta,
+            None if self.limit is None else [self.limit[i] for i in chosen],
         )
 
     @classmethod
@@ -176,11 +194,25 @@ class Observation(Record):
         """Read an ECSV (or csv) table of data.
 
         Columns: `value`; `error` (standard deviation), or `covariance` (q numbers a row), or
-        `error` and `factor` (k numbers a row, shared errors); `name`, if data go by names. All
-        other numeric columns are coordinates; other text columns are remarks, and are not read.
+        `error` and `factor` (k numbers a row, shared errors); `name`, if data go by names; `limit`
+        (-1, 0 or +1), if some are upper or lower limits. All other numeric columns are coordinates;
+        other text columns are remarks, and are not read.
         """
         return cls(**fields_of(read_table(path, (".ecsv", ".csv")), str(path)))
 
     def write(self, path: str | PathLike[str]) -> None:
         """Write an ECSV table that `read` gives back as an equal observation."""
         write_table(table_of(self.get_state()), path, (".ecsv",))
+
+
+def _limits(given: Any, q: int) -> tuple[int, ...] | None:
+    """Check limits; None if there are none."""
+    if given is None:
+        return None
+    limit = vector(given, "limit", q)
+    if not np.isin(limit, (-1, 0, 1)).all():
+        raise InputError(
+            "limit must be -1 (upper limit), 0 (measured) or +1 (lower limit) for each datum, but "
+            f"it is {given!r:.80}."
+        )
+    return tuple(int(value) for value in limit) if limit.any() else None

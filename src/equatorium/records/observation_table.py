@@ -9,7 +9,7 @@ from equatorium.errors import FileFormatError
 from equatorium.records.covariance import Dense, Diagonal, LowRank
 from equatorium.records.tables import column
 
-_OWN = ("value", "error", "covariance", "factor", "name")
+_OWN = ("value", "error", "covariance", "factor", "name", "limit")
 
 
 def table_of(state: Mapping[str, Any]) -> Any:
@@ -30,6 +30,8 @@ def table_of(state: Mapping[str, Any]) -> Any:
         table["factor"] = covariance.factor
     if isinstance(covariance, Dense):
         table["covariance"] = covariance.matrix
+    if "limit" in state:
+        table["limit"] = state["limit"]
     for name, unit in {**state["units"], "value": state["unit"]}.items():
         # Units that astropy knows are shown to other tools; ours are kept as text in any case.
         if unit and not isinstance(Unit(unit, parse_strict="silent"), _unrecognised()):
@@ -78,4 +80,5 @@ def fields_of(table: Any, path: str) -> dict[str, Any]:
         "units": {n: u for n, u in shown.items() if n != "value"} | dict(own.get("units", {})),
         "label": own.get("label", ""),
         "meta": meta,
+        "limit": column(table, "limit") if "limit" in table.colnames else None,
     }

@@ -296,4 +296,5 @@ class Study:
         """Return each error's share of the total variance over the posterior."""
         if self.draws is None:
             return None
-        return self.posterior().likelihood.budget(self.draws.thinned(500))
+        shares: dict[str, float] = self.posterior().likelihood.budget(self.draws.thinned(500))
+        return shares

@@ -1,0 +1,73 @@
+"""Which values a likelihood takes from the points of a space, by name."""
+
+import numpy as np
+
+from equatorium.checks import FloatArray
+from equatorium.errors import UnknownNameError, did_you_mean
+from equatorium.records.space import Space
+
+_STEP = 1e-6  # of central differences, in units of a parameter's width
+
+
+class Columns:
+    """Values of named parameters at points of a space: free, fixed, tied or derived ones.
+
+    Parameters
+    ----------
+    space : Space
+        Of the points.
+    names : sequence of str
+        What is taken, in this order.
+    owner : str
+        Who takes it, for messages.
+
+    Raises
+    ------
+    UnknownNameError
+        If the space has no such parameter.
+
+    Examples
+    --------
+    >>> from equatorium.records.space import Parameter
+    >>> space = Space([Parameter("a", 0, 1), Parameter("b", 0, 1)], {"c": "a + b", "d": 4.0})
+    >>> Columns(space, ["c", "a", "d"]).take(np.array([[0.25, 0.5]])).tolist()
+    [[0.75, 0.25, 4.0]]
+    """
+
+    def __init__(self, space: Space, names: tuple[str, ...], owner: str = "The likelihood") -> None:
+        for name in names:
+            if name not in space.all_names:
+                raise UnknownNameError(
+                    f"{owner} needs the parameter {name!r}, but the space has "
+                    f"{', '.join(space.all_names)}.{did_you_mean(name, space.all_names)} Add it to "
+                    "the space, free or fixed."
+                )
+        self.space = space
+        self.names = tuple(names)
+        self._same = self.names == space.names
+        self._whole = [space.all_names.index(name) for name in self.names]
+
+    def take(self, theta: FloatArray) -> FloatArray:
+        """Values (m, k) of the names at points theta (m, d)."""
+        return theta if self._same else self.space.complete(theta)[:, self._whole]
+
+    def back(self, theta: FloatArray, gradient: FloatArray) -> FloatArray:
+        """Gradient (m, d) by the points, of one (m, k) by the values taken from them.
+
+        Free parameters just pass it on; tied and derived ones do so by central differences of
+        their arithmetic, which costs no likelihood.
+        """
+        if self._same:
+            return gradient
+        result = np.zeros(theta.shape)
+        free = np.array([name in self.space.names for name in self.names])
+        for k in np.flatnonzero(free):
+            result[:, self.space.index(self.names[k])] += gradient[:, k]
+        if free.all():
+            return result
+        for j, width in enumerate(self.space.high - self.space.low):
+            step = _STEP * width * np.eye(theta.shape[1])[j]
+            with np.errstate(all="ignore"):
+                change = (self.take(theta + step) - self.take(theta - step)) / (2 * step[j])
+            result[:, j] += (gradient * change)[:, ~free].sum(axis=1)
+        return result

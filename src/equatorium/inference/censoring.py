@@ -1,0 +1,92 @@
+r"""Data of which only an upper or lower limit is known, with errors correlated in any way.
+
+With the measured data d and the limits c the likelihood is
+:math:`p(y_d)\, P(\text{limits} \mid y_d)`; given the former, what would have been measured in
+place of the latter is Gaussian again. Its probability is a product of normal cdfs if the limits
+are independent, given the measured data; else an integral, done by conditioning one limit on those
+before it (Geweke, Hajivassiliou & Keane) over a fixed quasi-random sequence of 512 points: exact
+for one limit; its logarithm is good to about 1e-3 for ten and 1e-2 for forty that share an error,
+but only to some tenths for ten whose covariance is close to singular.
+
+References
+----------
+Tobin 1958, doi:10.2307/1907382; Genz 1992, doi:10.1080/10618600.1992.10477010
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from scipy.special import log_ndtr, logsumexp, ndtri_exp
+from scipy.stats import qmc
+
+from equatorium.checks import FloatArray
+from equatorium.records.covariance import Covariance, Diagonal
+from equatorium.records.factor import cholesky
+
+_LOG_NODES = 9  # two to this power
+
+
+def log_probability(residual: FloatArray, limit: Any, total: Covariance) -> FloatArray:
+    """Log-likelihood (m,) of data of which some are limits.
+
+    Parameters
+    ----------
+    residual : array, shape (m, q)
+        Data (or limits) minus predictions.
+    limit : array of int, shape (q,)
+        0 for measured data, -1 for upper and +1 for lower limits.
+    total : Covariance
+        Of the residuals.
+    """
+    seen, bound = np.flatnonzero(limit == 0), np.flatnonzero(limit)
+    result = np.zeros(len(residual))
+    inside = -residual[:, bound]  # from the limits to the predictions
+    covariance = total.marginal(bound)
+    if seen.size:
+        r, S = residual[:, seen], total.marginal(seen)
+        result -= 0.5 * (S.mahalanobis(r) + S.logdet() + seen.size * np.log(2 * np.pi))
+    if isinstance(covariance, Diagonal) and isinstance(total, Diagonal):
+        side = limit[bound] * inside / np.sqrt(covariance.variance)
+        return np.asarray(result + log_ndtr(side).sum(axis=1))
+    given = covariance.dense()
+    if seen.size:
+        across = total.cross(bound, seen)
+        weights = S.solve(np.moveaxis(across, -2, 0))  # (c, ..., s)
+        inside = inside + (across @ S.solve(r)[..., None])[..., 0]
+        given = given - across @ np.moveaxis(weights, 0, -1)
+    sign = limit[bound]
+    return result + log_orthant(sign * inside, given * np.multiply.outer(sign, sign))
+
+
+def log_orthant(b: FloatArray, S: FloatArray) -> FloatArray:
+    """Log of P(x < b) for x of N(0, S): b (m, c), S (c, c) or (m, c, c) to (m,).
+
+    >>> log_orthant(np.zeros((1, 2)), np.eye(2)).round(4).tolist()  # log(1 / 4)
+    [-1.3863]
+    """
+    c = b.shape[1]
+    # The tightest first: what is drawn given few others then carries most of the probability.
+    order = np.argsort(b / np.sqrt(np.diagonal(S, axis1=-2, axis2=-1)), axis=1)
+    b = np.take_along_axis(b, order, axis=1)
+    S = np.broadcast_to(S, (len(b), c, c))
+    S = np.take_along_axis(S, order[:, :, None], axis=1)
+    L = cholesky(np.take_along_axis(S, order[:, None, :], axis=2))
+    log_u = _log_uniform(c)
+    y = np.zeros((len(b), len(log_u), c))
+    total = np.zeros(y.shape[:2])
+    for i in range(c):
+        before = (y[..., :i] @ L[..., i, :i, None])[..., 0]
+        log_p = log_ndtr((b[:, i, None] - before) / L[..., i, i, None])
+        total += log_p
+        y[..., i] = ndtri_exp(log_u[:, i] + log_p)  # drawn below its limit, given those before
+    return np.asarray(logsumexp(total, axis=1) - np.log(len(log_u)))
+
+
+@cache
+def _log_uniform(c: int) -> FloatArray:
+    """Give logs of a fixed sequence that fills the unit cube evenly, shape (n, c)."""
+    if c == 1:
+        return np.zeros((1, 1))
+    u = qmc.Sobol(c, rng=0).random_base2(_LOG_NODES)
+    return np.asarray(np.log(np.maximum(u, 1e-12)))

@@ -1,0 +1,116 @@
+"""Several data sets at once, each with the parameters that it needs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from equatorium.checks import FloatArray, matrix
+from equatorium.errors import InputError
+from equatorium.inference.gradient import why_no_gradient
+from equatorium.records.outputs import unique_names
+
+
+class JointLikelihood:
+    r"""Product of the likelihoods of independent data sets, :math:`\sum_k \log L_k(\theta_k)`.
+
+    The data sets (redshifts, instruments, kinds of data) share parameters of the same name. What
+    only one of them has, such as an instrument's jitter, has a name of its own. Data that one
+    emulator predicts together belong into one Observation instead, since its errors in them are
+    correlated; here the parts' errors are taken as independent.
+
+    Parameters
+    ----------
+    parts : mapping of str to likelihood
+        Anything with ``log_likelihood`` and ``names``, the parameters it takes.
+
+    Raises
+    ------
+    InputError
+        If there is no part, or one does not say which parameters it takes.
+
+    Attributes
+    ----------
+    names : tuple of str
+        All parameters, in the order in which the parts name them first.
+
+    Examples
+    --------
+    >>> from equatorium.inference.likelihood import GaussianLikelihood
+    >>> from equatorium.inference.model_function import ModelFunction
+    >>> from equatorium.records.observation import Observation
+    >>> near = GaussianLikelihood(ModelFunction(lambda a: a), Observation([1.0], [0.1]))
+    >>> far = GaussianLikelihood(ModelFunction(lambda a, b: a * b), Observation([2.0], [0.1]))
+    >>> JointLikelihood({"near": near, "far": far}).names
+    ('a', 'b')
+    """
+
+    def __init__(self, parts: Mapping[str, Any]) -> None:
+        if not isinstance(parts, Mapping) or not parts:
+            raise InputError(
+                "A JointLikelihood is made of named likelihoods, such as {'z=0': ..., 'z=1': ...}, "
+                f"but it is given {parts!r:.80}."
+            )
+        for name, part in parts.items():
+            if not (hasattr(part, "log_likelihood") and hasattr(part, "names")):
+                raise InputError(
+                    f"The part {name!r} of a JointLikelihood must have log_likelihood and names, "
+                    f"the parameters it takes, but it is {part!r:.80}."
+                )
+        self.parts = dict(parts)
+        every = [name for part in self.parts.values() for name in part.names]
+        self.names = unique_names(dict.fromkeys(every), "parameters")
+        self._columns = {
+            name: [self.names.index(own) for own in part.names] for name, part in self.parts.items()
+        }
+
+    def log_likelihood(self, theta: Any) -> FloatArray:
+        """Log-likelihood (m,) of points theta (m, d), one column for each of `names`."""
+        return np.asarray(sum(self.each(theta).values()))
+
+    def each(self, theta: Any) -> dict[str, FloatArray]:
+        """Log-likelihoods (m,) of the single parts."""
+        theta = self._points(theta)
+        return {
+            name: np.asarray(part.log_likelihood(theta[:, self._columns[name]]))
+            for name, part in self.parts.items()
+        }
+
+    def log_likelihood_and_gradient(self, theta: Any) -> tuple[FloatArray, FloatArray]:
+        """Log-likelihood (m,) of points theta (m, d) and its gradient (m, d).
+
+        Raises
+        ------
+        InputError
+            If a part has none; `why_no_gradient` says why.
+        """
+        if reason := self.why_no_gradient():
+            raise InputError(f"This likelihood has no gradient: {reason}.")
+        theta = self._points(theta)
+        values, gradient = np.zeros(len(theta)), np.zeros(theta.shape)
+        for name, part in self.parts.items():
+            columns = self._columns[name]
+            own, slope = part.log_likelihood_and_gradient(theta[:, columns])
+            values += own
+            gradient[:, columns] += slope
+        return values, gradient
+
+    def why_no_gradient(self) -> str:
+        """Say which parts have no gradient, and why; nothing if all have one."""
+        return "; ".join(
+            f"part {name!r}: {reason}"
+            for name, part in self.parts.items()
+            if (reason := why_no_gradient(part))
+        )
+
+    def budget(self, theta: Any) -> dict[str, dict[str, float]]:
+        """Shares of the variance of each part that can tell, see `Likelihood.budget`."""
+        theta = self._points(theta)
+        return {
+            name: part.budget(theta[:, self._columns[name]])
+            for name, part in self.parts.items()
+            if hasattr(part, "budget")
+        }
+
+    def _points(self, theta: Any) -> FloatArray:
+        return matrix(theta, f"theta ({', '.join(self.names)})", len(self.names))
