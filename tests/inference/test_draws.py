@@ -56,6 +56,9 @@ def test_thinned_draws_are_distinct_and_reproducible():
     assert len(np.unique(chosen, axis=0)) == 100
     assert np.array_equal(chosen, draws.thinned(100))
     assert draws.thinned(10**9).shape == draws.flat.shape
+    for wrong in (0, -3, 2.5, True, "10"):
+        with pytest.raises(InputError, match="positive whole number of draws"):
+            draws.thinned(wrong)
 
 
 def test_summary_of_converged_draws():

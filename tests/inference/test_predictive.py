@@ -66,6 +66,10 @@ def test_a_joint_prior_counts_if_it_can_be_drawn_from(problem):
     posterior = Posterior(problem.space, problem.likelihood, prior=problem.space.log_prior)
     with pytest.raises(InputError, match="ParticlePrior"):
         prior_predictive(posterior)
+    with pytest.raises(InputError, match="positive whole number of draws, but it is 0"):
+        prior_predictive(problem.posterior, n=0)
+    with pytest.raises(InputError, match="posterior must be of the type Posterior"):
+        prior_predictive(problem.likelihood)
 
 
 def test_summary_sets_data_beside_predictions(tools, problem):

@@ -135,6 +135,8 @@ class Draws(Record):
 
     def thinned(self, n: int) -> FloatArray:
         """Choose `n` of the draws at random (n, d), the same ones each time; all if fewer."""
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise InputError(f"n must be a positive whole number of draws, but it is {n!r}.")
         chosen = np.random.default_rng(0).permutation(len(self.flat))[:n]
         return np.asarray(self.flat[np.sort(chosen)])
 

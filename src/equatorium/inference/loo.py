@@ -41,8 +41,8 @@ class LeaveOneOut:
     pareto_k : array, shape (q,)
         Shape of the weights' tails.
     excess : array, shape (q,)
-        By how much each datum was predicted better when it was seen; the sum is the effective
-        number of parameters.
+        By how much each datum was predicted better when it was seen; of independent data, the sum
+        is the effective number of parameters.
     n : int
         Draws.
     notice : str
@@ -89,7 +89,7 @@ class LeaveOneOut:
         """Give the numbers and whether they may be trusted as text."""
         lines = [
             f"Leave-one-out over {len(self.labels)} data: elpd {self.elpd:.2f} +- {self.error:.2f},"
-            f" {self.excess.sum():.1f} effective parameters",
+            f" {self.excess.sum():.1f} below that of data seen",
             f"Pareto k at most {self.pareto_k.max():.2f}; up to {largest_k(self.n):.2f} is good",
         ]
         if self.unreliable:

@@ -1,14 +1,17 @@
 """Data as a model would give them at points of its parameters, stage by stage."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, generator
-from equatorium.inference.data_parts import datum_labels, one_each, require_gaussian
+from equatorium.inference.data_parts import datum_labels, one_each, predictions, require_gaussian
 from equatorium.inference.text_table import aligned
+from equatorium.records.covariance import Covariance
 from equatorium.records.observation import Observation
+from equatorium.records.prediction import Gaussian
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,20 +79,17 @@ def predict_data(
     """
     likelihood = require_gaussian(likelihood)
     rng = generator(rng)
-    prediction = likelihood.predict(theta)
-    model = prediction.sample(1, rng)[0]
-    parts = likelihood.parts_at(theta)
+    made = [_stages(own, parts, rng) for own, parts in predictions(likelihood, theta)]
+    mean, model, reality, data = (np.concatenate(stage) for stage in zip(*made, strict=True))
+    return Predictive(theta, mean, model, reality, data, likelihood.observation, kind, notice)
+
+
+def _stages(
+    own: Gaussian, parts: Mapping[str, Covariance], rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Draw mean, model, reality and data (m, q) at each point of a prediction."""
+    model = own.sample(1, rng)[0]
     if "simulator" in parts:
-        model = model + one_each(parts["simulator"], len(theta), rng)
-    reality = model + one_each(parts["discrepancy"], len(theta), rng)
-    replicated = reality + one_each(parts["observation"], len(theta), rng)
-    return Predictive(
-        theta,
-        prediction.mean,
-        model,
-        reality,
-        replicated,
-        likelihood.observation,
-        kind,
-        notice,
-    )
+        model = model + one_each(parts["simulator"], own.m, rng)
+    reality = model + one_each(parts["discrepancy"], own.m, rng)
+    return own.mean, model, reality, reality + one_each(parts["observation"], own.m, rng)

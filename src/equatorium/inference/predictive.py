@@ -1,6 +1,8 @@
 """What prior and posterior predict for the data: the model, reality, and data measured anew."""
 
-from equatorium.checks import Rng, generator
+import numpy as np
+
+from equatorium.checks import Rng, generator, instance
 from equatorium.errors import InputError
 from equatorium.inference.data_parts import taken
 from equatorium.inference.draws import Draws
@@ -60,6 +62,9 @@ def prior_predictive(posterior: Posterior, n: int = 500, rng: Rng = None) -> Pre
     InputError
         If the joint prior is a function, from which nothing can be drawn.
     """
+    instance(posterior, Posterior, "posterior")
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise InputError(f"n must be a positive whole number of draws, but it is {n!r}.")
     rng = generator(rng)
     source = posterior.space if posterior.prior is None else posterior.prior
     if not hasattr(source, "sample"):

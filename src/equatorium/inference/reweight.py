@@ -98,8 +98,9 @@ class Reweighted:
         """Standard error (d,) of `shift`, from the number of draws."""
         x = self._scaled
         z = (x - x.mean(axis=0)) / x.std(axis=0)
-        # Of the weighted minus the plain mean over the same draws.
-        part = self.weights[:, None] * (z - self.weights @ z) - z / self.n
+        # What each draw adds: to the weighted mean, the plain mean, and the unit of the shift.
+        plain = z + self.shift * (np.square(z) - 1) / 2
+        part = self.weights[:, None] * (z - self.shift) - plain / self.n
         return np.asarray(np.sqrt(np.square(part).sum(axis=0)))
 
     @property

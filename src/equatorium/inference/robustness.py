@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from equatorium.checks import FloatArray
+from equatorium.checks import FloatArray, instance
 from equatorium.errors import InputError
 from equatorium.inference.data_parts import (
     log_density,
@@ -101,6 +101,8 @@ def discrepancy_sensitivity(
             f"There is no discrepancy to vary in {stated}. Give alternatives, such as "
             "{'10 %': Discrepancy(fraction=0.1, diagonal=True)}."
         )
+    for name, other in others.items():
+        instance(other, Discrepancy, f"the alternative {name!r}")
     covariances = {name: d.covariance(likelihood.observation) for name, d in others.items()}
     theta = draws.thinned(n)
     found: dict[str, list[FloatArray]] = {name: [] for name in others}

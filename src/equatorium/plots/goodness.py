@@ -25,7 +25,7 @@ def chi_squared(fit: "GoodnessOfFit") -> "Figure":
     -------
     matplotlib.figure.Figure
     """
-    figure = blank(5.0, 3.7)
+    figure = blank(5.8, 3.7)
     axes = figure.add_subplot()
     reference = stats.chi2(fit.q)
     high = max(float(reference.ppf(0.9999)), 1.05 * float(fit.chi2.max()))
