@@ -59,6 +59,12 @@ _HOMES = {
     "equatorium.inference.chain_sampler": ("ChainSampler", "Layout", "check_counts"),
     "equatorium.inference.particle_prior": ("ParticlePrior",),
     "equatorium.inference.draws": ("Draws",),
+    "equatorium.inference.regression.curve": ("Curve",),
+    "equatorium.inference.regression.measured": ("error_covariance",),
+    "equatorium.inference.regression.outliers": ("OutlierMixture",),
+    "equatorium.inference.regression.hyperplane": ("Hyperplane",),
+    "equatorium.inference.regression.linmix": ("LinMix",),
+    "equatorium.inference.regression.correlated": ("CorrelatedNoise",),
     "equatorium.citation": ("cite",),
     "equatorium.study.study": ("Study",),
 }
