@@ -93,7 +93,7 @@ def test_ranks_are_uniform_unless_errors_in_x_are_ignored(calibration):
 
         return log_likelihood
 
-    truths, prior = draw(200), draw(20_000)
+    truths, prior = draw(200), draw(10_000)
     ranks = calibration.ranks(truths, simulate, fitted(C), prior, rng)
     assert calibration.uniform_p(ranks).min() > 0.01
     blind = C * np.array([[0, 0], [0, 1]])
@@ -107,7 +107,7 @@ def test_a_plane_is_sampled_in_three_lines():
     y = 1 + true @ [0.5, -0.8] + 0.2 * rng.normal(size=60)
     x = true + 0.2 * rng.normal(size=true.shape)
     model = eq.Hyperplane(x, y, np.tile([0.2, 0.2, 0.0], (60, 1)))
-    draws = eq.sampler("emcee").run(eq.Posterior(model.space, model), rng=1, progress=False)
+    draws = eq.sampler("emcee", walkers=16, until={"rhat": 1.05, "ess": 200}).run(eq.Posterior(model.space, model), rng=1, progress=False)
     assert draws.converged
     z = (draws.mean - [1 + x.mean(0) @ [0.5, -0.8], 0.5, -0.8, 0.2]) / draws.std
     assert (np.abs(z) < 3).all()

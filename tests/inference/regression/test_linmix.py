@@ -44,7 +44,7 @@ def test_it_is_the_integral_over_true_values(components):
     theta[:, :2] = rng.normal(size=(3, 2))
     for point, each in zip(theta, model.log_likelihood_each(theta), strict=True):
         values = {name: value[0] for name, value in model.values(point[None]).items()}
-        assert each == pytest.approx(np.log(integrals(model, values, x, y, C, limit)), abs=1e-4)
+        assert each == pytest.approx(np.log(integrals(model, values, x, y, C, limit)), abs=1e-3)
 
 
 def test_the_prior_of_the_mixture_does_not_depend_on_numbering():
@@ -95,7 +95,7 @@ def fitted(C, limits=True):
 
 def test_ranks_are_uniform_unless_limits_or_errors_in_x_are_ignored(calibration):
     rng = np.random.default_rng(7)
-    truths, prior = draw(rng, 200), draw(rng, 15_000)
+    truths, prior = draw(rng, 150), draw(rng, 8000)
     ranks = calibration.ranks(truths, simulate, fitted(C), prior, rng)
     assert calibration.uniform_p(ranks).min() > 0.01
     for wrong in (fitted(C * [[1e-6, 0], [0, 1]]), fitted(C, limits=False)):
@@ -103,19 +103,18 @@ def test_ranks_are_uniform_unless_limits_or_errors_in_x_are_ignored(calibration)
         assert calibration.uniform_p(ranks).min() < 1e-4
 
 
-def test_a_slope_that_least_squares_flattens_is_recovered():
+@pytest.mark.parametrize("components", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_slope_that_least_squares_flattens_is_recovered(components):
     rng = np.random.default_rng(11)
-    n = 300
+    n = 80
     xi = np.where(rng.random(n) < 0.4, rng.normal(-2, 0.4, n), rng.normal(1, 0.8, n))
     x, y = xi + rng.normal(0, 1.0, n), 1 + 0.8 * xi + rng.normal(0, 0.3, n)
-    model = eq.LinMix(x, y, np.tile([1.0, 0.0], (n, 1)))
-    sampler = eq.sampler("emcee", walkers=32, until={"rhat": 1.05, "ess": 200})
+    model = eq.LinMix(x, y, np.tile([1.0, 0.0], (n, 1)), components)
+    sampler = eq.sampler("emcee", walkers=16, until={"rhat": 1.05, "ess": 200})
     draws = sampler.run(eq.Posterior(model.space, model), rng=1, progress=False)
     assert draws.converged
     low, high = np.quantile(draws["slope"], [0.005, 0.995])
-    assert low < 0.8 < high
-    assert np.polyfit(x, y, 1)[0] < 0.7 * low / 0.8 + 0.1  # attenuated beyond the interval
-    assert np.polyfit(x, y, 1)[0] < low
+    assert np.polyfit(x, y, 1)[0] < low < 0.8 < high
 
 
 def test_bad_input_is_named():
