@@ -18,7 +18,8 @@ x, y, y_err = np.array(TABLE.split(), dtype=float).reshape(20, 3).T
 
 model = eq.OutlierMixture(x, y, y_err)
 posterior = eq.Posterior(model.space, model)
-draws = eq.sampler("emcee").run(posterior, rng=1, progress=False)
+starts = eq.annealed_starts(posterior, rng=1)  # chains would be stuck on lines through a few points
+draws = eq.sampler("emcee", walkers=32).run(posterior, rng=1, starts=starts, progress=False)
 print(draws.summary())
 
 values = model.values(draws)
@@ -28,7 +29,7 @@ for name in ("slope", "intercept"):
 naive = np.polyfit(x, y, 1, w=1 / y_err)
 print(f"least squares through all: slope {naive[0]:.2f}, intercept {naive[1]:.0f}")
 bad = model.outlier_probability(draws)
-print("outliers (probability above 0.5): points", ", ".join(str(i + 1) for i in np.where(bad > 0.5)[0]))
+print("outliers: points", ", ".join(str(i + 1) for i in np.flatnonzero(bad > 0.5)))
 
 figure, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
 grid = np.linspace(0, 300, 50)

@@ -40,9 +40,11 @@ orbit = eq.Curve(
     {"eccentricity": "ecos**2 + esin**2"},
 )
 model = eq.CorrelatedNoise(t, v, v_err, orbit, kernel="matern32")
-draws = eq.sampler("emcee", walkers=32, until={"rhat": 1.02, "ess": 300}).run(
-    eq.Posterior(model.space, model), rng=1, progress=False
-)
+
+posterior = eq.Posterior(model.space, model)
+starts = eq.annealed_starts(posterior, rng=1)  # no chain is stuck on a minor summit
+sampler = eq.sampler("emcee", walkers=40, until={"rhat": 1.02, "ess": 300})
+draws = sampler.run(posterior, rng=1, starts=starts, progress=False)
 print(source)
 print(draws.summary())
 period = draws["period"]
@@ -72,7 +74,9 @@ top.legend(frameon=False, ncols=2, loc="upper center")
 top.margins(y=0.2)
 bottom.axhline(0, color="C0", lw=1)
 bottom.errorbar(phase, residual, error, fmt="k.", ms=4, lw=0.8)
-bottom.set(xlabel=f"phase at a period of {best['period']:.4f} d", ylabel="residual [m/s]", xlim=(0, 1))
+bottom.set(
+    xlabel=f"phase at a period of {best['period']:.4f} d", ylabel="residual [m/s]", xlim=(0, 1)
+)
 figure.savefig("velocity.png", dpi=120)
 figure = eq.plots.corner(draws, ["period", "amplitude", "ecos", "esin", "jitter", "noise_std"])
 figure.savefig("corner.png", dpi=120)

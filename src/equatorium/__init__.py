@@ -59,6 +59,7 @@ _HOMES = {
     "equatorium.inference.chain_sampler": ("ChainSampler", "Layout", "check_counts"),
     "equatorium.inference.particle_prior": ("ParticlePrior",),
     "equatorium.inference.draws": ("Draws",),
+    "equatorium.inference.annealing": ("annealed_starts",),
     "equatorium.inference.regression.curve": ("Curve",),
     "equatorium.inference.regression.measured": ("error_covariance",),
     "equatorium.inference.regression.outliers": ("OutlierMixture",),

@@ -72,23 +72,24 @@ def test_ranks_are_uniform_unless_noise_is_taken_as_white(calibration):
     centred, lag = t - t.mean(), np.abs(np.subtract.outer(t, t))
 
     def draw(n):
-        noise = np.column_stack([rng.uniform(0, 1.5, n), np.exp(rng.uniform(0, 2, n))])
-        return np.column_stack([rng.normal(size=(n, 2)), np.full(n, 0.1), noise])
+        line = rng.normal(size=(n, 2)) * [1.0, 0.3]
+        noise = np.column_stack([rng.uniform(0.5, 1.5, n), np.exp(rng.uniform(0, 2, n))])
+        return np.column_stack([line, np.full(n, 0.3), noise])
 
     def simulate(truth, rng):
         level, slope, jitter, std, time = truth
-        K = std**2 * np.exp(-lag / time) + (jitter**2 + 0.1**2) * np.eye(t.size)
+        K = std**2 * np.exp(-lag / time) + (jitter**2 + 0.3**2) * np.eye(t.size)
         return rng.multivariate_normal(level + slope * centred, K)
 
     def right(y, theta):
-        return eq.CorrelatedNoise(t, y, 0.1, kernel="exponential").log_likelihood(theta)
+        return eq.CorrelatedNoise(t, y, 0.3, kernel="exponential").log_likelihood(theta)
 
     def white(y, theta):
-        std = np.sqrt(theta[:, 3:4] ** 2 + 0.02)
+        std = np.sqrt(theta[:, 3:4] ** 2 + 0.18)
         mean = theta[:, :1] + theta[:, 1:2] * centred
         return stats.norm(mean, std).logpdf(y).sum(axis=1)
 
-    truths, prior, judged = draw(150), draw(3000), [0, 1, 3]
+    truths, prior, judged = draw(120), draw(2000), [0, 1, 3]
     ranks = calibration.ranks(truths, simulate, right, prior, rng)[:, judged]
     assert calibration.uniform_p(ranks).min() > 0.01
     ranks = calibration.ranks(truths, simulate, white, prior, rng)[:, judged]

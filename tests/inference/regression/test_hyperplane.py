@@ -51,7 +51,8 @@ def test_it_is_the_integral_over_true_points_in_the_plane():
     expected = [
         stats.multivariate_normal(np.append(xi, yi), Ci + 0.25**2 * np.outer(normal, normal))
         .pdf(foot + u @ frame)
-        .sum() * 0.05**2
+        .sum()
+        * 0.05**2
         for xi, yi, Ci in zip(x, y, C, strict=True)
     ]
     assert model.log_likelihood_each(theta)[0] == pytest.approx(np.log(expected), abs=1e-6)
@@ -93,7 +94,7 @@ def test_ranks_are_uniform_unless_errors_in_x_are_ignored(calibration):
 
         return log_likelihood
 
-    truths, prior = draw(200), draw(10_000)
+    truths, prior = draw(150), draw(6000)
     ranks = calibration.ranks(truths, simulate, fitted(C), prior, rng)
     assert calibration.uniform_p(ranks).min() > 0.01
     blind = C * np.array([[0, 0], [0, 1]])
@@ -107,7 +108,9 @@ def test_a_plane_is_sampled_in_three_lines():
     y = 1 + true @ [0.5, -0.8] + 0.2 * rng.normal(size=60)
     x = true + 0.2 * rng.normal(size=true.shape)
     model = eq.Hyperplane(x, y, np.tile([0.2, 0.2, 0.0], (60, 1)))
-    draws = eq.sampler("emcee", walkers=16, until={"rhat": 1.05, "ess": 200}).run(eq.Posterior(model.space, model), rng=1, progress=False)
+    draws = eq.sampler("emcee", walkers=16, until={"rhat": 1.05, "ess": 200}).run(
+        eq.Posterior(model.space, model), rng=1, progress=False
+    )
     assert draws.converged
     z = (draws.mean - [1 + x.mean(0) @ [0.5, -0.8], 0.5, -0.8, 0.2]) / draws.std
     assert (np.abs(z) < 3).all()

@@ -17,7 +17,9 @@ def integrals(model, values, x, y, C, limit):
     for j in range(1, k + 1):
         share = left * (values[f"share_{j}"] if j < k else 1.0)
         left -= share
-        population = population + share * stats.norm(values[f"mean_{j}"], values[f"std_{j}"]).pdf(xi)
+        population = population + share * stats.norm(values[f"mean_{j}"], values[f"std_{j}"]).pdf(
+            xi
+        )
     line = values["intercept"] + values["slope"] * xi
     eta = line + values["scatter"] * np.linspace(-6, 6, 121)[:, None]
     found = []
@@ -95,7 +97,7 @@ def fitted(C, limits=True):
 
 def test_ranks_are_uniform_unless_limits_or_errors_in_x_are_ignored(calibration):
     rng = np.random.default_rng(7)
-    truths, prior = draw(rng, 150), draw(rng, 8000)
+    truths, prior = draw(rng, 100), draw(rng, 5000)
     ranks = calibration.ranks(truths, simulate, fitted(C), prior, rng)
     assert calibration.uniform_p(ranks).min() > 0.01
     for wrong in (fitted(C * [[1e-6, 0], [0, 1]]), fitted(C, limits=False)):
@@ -110,8 +112,10 @@ def test_a_slope_that_least_squares_flattens_is_recovered(components):
     xi = np.where(rng.random(n) < 0.4, rng.normal(-2, 0.4, n), rng.normal(1, 0.8, n))
     x, y = xi + rng.normal(0, 1.0, n), 1 + 0.8 * xi + rng.normal(0, 0.3, n)
     model = eq.LinMix(x, y, np.tile([1.0, 0.0], (n, 1)), components)
-    sampler = eq.sampler("emcee", walkers=16, until={"rhat": 1.05, "ess": 200})
-    draws = sampler.run(eq.Posterior(model.space, model), rng=1, progress=False)
+    sampler = eq.sampler("emcee", walkers=24, until={"rhat": 1.05, "ess": 200})
+    posterior = eq.Posterior(model.space, model)
+    starts = eq.annealed_starts(posterior, rng=1)
+    draws = sampler.run(posterior, rng=1, starts=starts, progress=False)
     assert draws.converged
     low, high = np.quantile(draws["slope"], [0.005, 0.995])
     assert np.polyfit(x, y, 1)[0] < low < 0.8 < high

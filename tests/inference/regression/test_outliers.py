@@ -12,8 +12,10 @@ from equatorium.errors import InputError, ShapeError
 def fitted(hogg):
     x, y, y_err = hogg[:3]
     model = eq.OutlierMixture(x, y, y_err)
-    sampler = eq.sampler("emcee", until={"rhat": 1.01, "ess": 400})
-    return model, sampler.run(eq.Posterior(model.space, model), rng=1, progress=False)
+    posterior = eq.Posterior(model.space, model)
+    starts = eq.annealed_starts(posterior, rng=1)
+    sampler = eq.sampler("emcee", walkers=32, until={"rhat": 1.01, "ess": 1000})
+    return model, sampler.run(posterior, rng=1, starts=starts, progress=False)
 
 
 def half_width(values):
@@ -99,7 +101,7 @@ def test_ranks_are_uniform_unless_outliers_are_ignored(calibration):
     def wrong(y, theta):
         return stats.norm(theta[:, :1] + theta[:, 1:2] * x, error).logpdf(y).sum(axis=1)
 
-    truths, prior = draw(200), draw(8000)
+    truths, prior = draw(150), draw(6000)
     ranks = calibration.ranks(truths, simulate, right, prior, rng)
     assert calibration.uniform_p(ranks).min() > 0.01
     ranks = calibration.ranks(truths, simulate, wrong, prior, rng)
