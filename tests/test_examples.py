@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import equatorium as eq
+from equatorium.errors import NotConvergedWarning
 from equatorium.study.plan import read_plan
 
 ROOT = Path(__file__).parents[1]
@@ -87,16 +88,18 @@ PLANET = ROOT / "examples" / "radial_velocity" / "planet.py"
 
 
 def test_the_planet_script_runs_on_generated_data(tmp_path, monkeypatch, capsys):
-    matplotlib = pytest.importorskip("matplotlib")
+    import matplotlib
+
     matplotlib.use("agg")
     monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(PLANET.parent)
     emcee = eq.sampler
     monkeypatch.setattr(
-        eq, "sampler", lambda name, **_: emcee(name, walkers=20, until={}, max_steps=60)
+        eq, "sampler", lambda name, **_: emcee(name, walkers=20, until={}, max_steps=40)
     )
-    exec(PLANET.read_text(), {"__name__": "__main__"})
+    with pytest.warns(NotConvergedWarning):
+        exec(PLANET.read_text(), {"__name__": "__main__"})
     assert "generated, like 51 Pegasi" in capsys.readouterr().out
     assert (tmp_path / "velocity.png").stat().st_size > 10_000
 
@@ -110,10 +113,8 @@ def test_keplers_equation_is_solved_at_any_eccentricity(monkeypatch):
     e = np.array([0.0, 0.1, 0.5, 0.9, 0.99])[:, None]
     M = np.concatenate([np.linspace(-np.pi, np.pi, 101), [1e-8, 1e-3, 3.1415]])
     found = names["eccentric_anomaly"](M, e)
-    expected = [
-        [brentq(lambda E: E - x * np.sin(E) - m, -4, 4, xtol=1e-14) for m in M] for x in e[:, 0]
-    ]
-    near = (found - expected + np.pi) % (2 * np.pi) - np.pi  # -pi and pi are the same place
+    exact = np.vectorize(lambda m, e: brentq(lambda E: E - e * np.sin(E) - m, -4, 4, xtol=1e-14))
+    near = (found - exact(M, e) + np.pi) % (2 * np.pi) - np.pi  # -pi and pi are the same place
     assert np.abs(near).max() < 1e-9
     # A star's velocity: at periastron and apastron K (cos w (1 + e)) and -K cos w (1 - e).
     at = names["radial_velocity"](np.array([0.0, 5.0]), 10.0, 2.0, 0.0, np.sqrt(0.3), 0.0, 1.0)

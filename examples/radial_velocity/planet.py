@@ -1,7 +1,8 @@
 """51 Pegasi b: a Keplerian orbit, jitter, and correlated noise of the star, fitted together.
 
-Velocities of Mayor & Queloz 1995 (doi:10.1038/378355a0) and later, if the folder EQUATORIUM_DATA has
-them (time_series/51peg_rv.dat); otherwise generated ones like them.
+The velocities are those of the star whose planet was found first (Mayor & Queloz 1995,
+doi:10.1038/378355a0), if the folder EQUATORIUM_DATA has them (time_series/51peg_rv.dat);
+otherwise they are generated, and the figure says so.
 """
 
 import os
@@ -74,9 +75,7 @@ top.legend(frameon=False, ncols=2, loc="upper center")
 top.margins(y=0.2)
 bottom.axhline(0, color="C0", lw=1)
 bottom.errorbar(phase, residual, error, fmt="k.", ms=4, lw=0.8)
-bottom.set(
-    xlabel=f"phase at a period of {best['period']:.4f} d", ylabel="residual [m/s]", xlim=(0, 1)
-)
+bottom.set(xlabel=f"phase, period {best['period']:.4f} d", ylabel="residual [m/s]", xlim=(0, 1))
 figure.savefig("velocity.png", dpi=120)
 figure = eq.plots.corner(draws, ["period", "amplitude", "ecos", "esin", "jitter", "noise_std"])
 figure.savefig("corner.png", dpi=120)

@@ -50,7 +50,7 @@ def annealed_starts(posterior: Posterior, n: int = 512, rng: Rng = None) -> Floa
         chosen = rng.choice(n, n, p=weights / weights.sum())
         z, log_l, power = z[chosen], log_l[chosen], new
         for _ in range(_STEPS):
-            # Any two points but rarely the same; sometimes a whole difference, from summit to summit.
+            # At times by a whole difference, from summit to summit.
             a, b = rng.integers(n, size=(2, n))
             gamma = np.where(rng.random(n) < 0.1, 1.0, 2.38 / np.sqrt(2 * d) * rng.random(n))
             moved = z + gamma[:, None] * (z[a] - z[b]) + 1e-5 * rng.standard_normal((n, d))
@@ -62,7 +62,7 @@ def annealed_starts(posterior: Posterior, n: int = 512, rng: Rng = None) -> Floa
 
 
 def _log_likelihood(posterior: Posterior, z: FloatArray) -> FloatArray:
-    """What multiplies the prior N(0, I), (n,), a joint prior's excess included."""
+    """Give what multiplies the prior N(0, I), (n,), a joint prior's excess included."""
     prior = -0.5 * (np.square(z).sum(axis=1) + z.shape[1] * np.log(2 * np.pi))
     return np.asarray(posterior.log_prob_normal(z) - prior)
 

@@ -98,7 +98,7 @@ def test_ranks_are_uniform_unless_noise_is_taken_as_white(calibration):
 
 def test_bad_input_is_named():
     t = np.arange(10.0)
-    with pytest.raises(UnknownNameError, match="no kernel 'matern23'.*Did you mean 'matern32'"):
+    with pytest.raises(UnknownNameError, match=r"no kernel 'matern23'.*Did you mean 'matern32'"):
         eq.CorrelatedNoise(t, np.sin(t), 0.1, kernel="matern23")
     with pytest.raises(InputError, match="three different times"):
         eq.CorrelatedNoise(t % 2, np.sin(t), 0.1)

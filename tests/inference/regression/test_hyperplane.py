@@ -123,7 +123,7 @@ def test_bad_input_is_named():
         eq.Hyperplane(x, y, np.ones(5))
     with pytest.raises(InputError, match="must not be negative"):
         eq.Hyperplane(x, y, -e)
-    with pytest.raises(InputError, match="that of point 0 .* beyond 1"):
+    with pytest.raises(InputError, match=r"that of point 0 .* beyond 1"):
         eq.Hyperplane(x, y, np.tile([[1.0, 2.0], [2.0, 1.0]], (5, 1, 1)))
     with pytest.raises(InputError, match="'vertical' or 'orthogonal', but it is 'radial'"):
         eq.Hyperplane(x, y, e, scatter="radial")
