@@ -29,7 +29,7 @@ def test_doctests(name, monkeypatch, tmp_path):
     assert result.attempted > 0
 
 
-PAGES = ["calibration", "checks", "likelihoods", "priors", "samplers"]
+PAGES = ["calibration", "checks", "likelihoods", "priors", "regression_models", "samplers"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -13,6 +13,7 @@ from scipy import stats
 from scipy.interpolate import make_interp_spline
 
 import equatorium as eq
+from equatorium.errors import NotConvergedWarning
 from equatorium.study.plan import read_plan
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +77,65 @@ def test_the_calibration_script_says_what_the_toml_says(tmp_path, monkeypatch):
         tomllib.loads((folder / "study.toml").read_text())["wave"]
     )
     assert asked["sampler"] == (plan.sampler["use"], plan.sampler["options"])
+
+
+def test_a_line_with_outliers_is_found(tmp_path):
+    out = run(ROOT / "examples" / "line_with_outliers" / "line.py", tmp_path)
+    assert "Converged." in out and "points 2, 3, 4\n" in out
+    slope = float(re.search(r"slope: ([\d.]+)", out).group(1))
+    assert slope == pytest.approx(2.24, abs=0.05)  # Hogg, Bovy & Lang 2010, by the good points
+    assert (tmp_path / "line.png").stat().st_size > 10_000
+    assert (tmp_path / "corner.png").exists()
+
+
+PLANET = ROOT / "examples" / "radial_velocity" / "planet.py"
+
+
+def test_the_planet_script_runs_on_generated_data(tmp_path, monkeypatch, capsys):
+    import matplotlib
+
+    matplotlib.use("agg")
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(PLANET.parent)
+    emcee = eq.sampler
+    monkeypatch.setattr(
+        eq, "sampler", lambda name, **_: emcee(name, walkers=20, until={}, max_steps=40)
+    )
+    with pytest.warns(NotConvergedWarning):
+        exec(PLANET.read_text(), {"__name__": "__main__"})
+    assert "generated, like 51 Pegasi" in capsys.readouterr().out
+    assert (tmp_path / "velocity.png").stat().st_size > 10_000
+
+
+def test_keplers_equation_is_solved_at_any_eccentricity(monkeypatch):
+    from scipy.optimize import brentq
+
+    monkeypatch.syspath_prepend(PLANET.parent)
+    names = {}
+    exec((PLANET.parent / "orbit.py").read_text(), names)
+    e = np.array([0.0, 0.1, 0.5, 0.9, 0.99])[:, None]
+    M = np.concatenate([np.linspace(-np.pi, np.pi, 101), [1e-8, 1e-3, 3.1415]])
+    found = names["eccentric_anomaly"](M, e)
+    exact = np.vectorize(lambda m, e: brentq(lambda E: E - e * np.sin(E) - m, -4, 4, xtol=1e-14))
+    near = (found - exact(M, e) + np.pi) % (2 * np.pi) - np.pi  # -pi and pi are the same place
+    assert np.abs(near).max() < 1e-9
+    # A star's velocity: at periastron and apastron K (cos w (1 + e)) and -K cos w (1 - e).
+    at = names["radial_velocity"](np.array([0.0, 5.0]), 10.0, 2.0, 0.0, np.sqrt(0.3), 0.0, 1.0)
+    assert at == pytest.approx([1 + 2 * 1.3, 1 - 2 * 0.7])
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+def test_the_period_of_51_pegasi(tmp_path, monkeypatch):
+    data = os.environ.get("EQUATORIUM_DATA") or ROOT.parent / "shared" / "data"
+    if not (Path(data) / "time_series" / "51peg_rv.dat").exists():
+        pytest.skip("the velocities of 51 Pegasi are not at hand: set EQUATORIUM_DATA")
+    monkeypatch.setenv("EQUATORIUM_DATA", str(data))
+    out = run(PLANET, tmp_path)
+    period, error = map(float, re.search(r"period: ([\d.]+) \+- ([\d.]+)", out).groups())
+    assert "Converged." in out and error < 0.01
+    assert abs(period - 4.2308) < 3 * error  # Butler et al. 2006, doi:10.1086/504701
 
 
 def test_the_shipped_table_is_what_its_script_makes():

@@ -75,6 +75,13 @@ _HOMES = {
     "equatorium.inference.robustness": ("discrepancy_sensitivity",),
     "equatorium.inference.calibrated": ("Calibration",),
     "equatorium.inference.sbc": ("simulation_based_calibration",),
+    "equatorium.inference.annealing": ("annealed_starts",),
+    "equatorium.inference.regression.curve": ("Curve",),
+    "equatorium.inference.regression.measured": ("error_covariance",),
+    "equatorium.inference.regression.outliers": ("OutlierMixture",),
+    "equatorium.inference.regression.hyperplane": ("Hyperplane",),
+    "equatorium.inference.regression.linmix": ("LinMix",),
+    "equatorium.inference.regression.correlated": ("CorrelatedNoise",),
     "equatorium.citation": ("cite",),
     "equatorium.study.study": ("Study",),
 }
