@@ -41,7 +41,7 @@ class Mixing:
             return Gaussian(own, Diagonal((std * np.diagonal(self.mixing)) ** 2))
         factor = self.mixing.T * std[:, None, :]
         if self._root is not None:
-            factor = factor @ self._root
+            factor = (factor.reshape(-1, len(self._root)) @ self._root).reshape(factor.shape)
         return Gaussian(own, LowRank(self.least, factor))
 
     def pulled(
