@@ -98,7 +98,8 @@ class Posterior:
         self, kernel: Kernel, problem: Problem, learned: Hyperparameters, decomposed: Decomposed
     ) -> None:
         self.kernel, self.problem, self.learned = kernel, problem, learned
-        self._closed = Stationary.of(kernel)
+        closed = Stationary.of(kernel)
+        self._closed = None if closed is None else closed.prepared(problem.X)
         parts, Z, R = decomposed.parts, decomposed.Z, decomposed.R
         self.transform = decomposed.contrasts.transform
         self.weight = parts.weights(learned.ratio)
@@ -229,7 +230,7 @@ class Posterior:
     def _covariance(self, x: Tensor) -> Tensor:
         """Kernel (m, n) between scaled inputs (m, d) and the runs."""
         if self._closed is not None:
-            return self._closed.matrix(x, self.problem.X)
+            return self._closed(x)
         return dense(self.kernel, x, self.problem.X)
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
