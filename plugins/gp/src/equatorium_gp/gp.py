@@ -43,8 +43,9 @@ class GP(Emulator):
 
     with :math:`D_k = \mathrm{diag}(\sqrt{w_{kj} f_{kj}})` and
     :math:`v_{kj} = \sqrt{w_{kj}} (\mu_{kj} - \mu_j)`: members that disagree are less sure together.
-    Weights w and factors f of the variance follow from closed-form leave-one-out predictions
-    (`equatorium_gp.weights`), so that no member is fitted more than once.
+    Weights w and factors f of the variance follow from closed-form leave-one-out predictions, and
+    from how many length-scales so few runs had to teach (`equatorium_gp.weights`): no member is
+    fitted more than once.
 
     Parameters
     ----------
