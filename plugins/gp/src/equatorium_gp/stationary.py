@@ -34,7 +34,8 @@ def _rbf(s: Tensor, k: Tensor, w: Tensor) -> None:
     w.copy_(k)
 
 
-def _matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
+def matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
+    """Write ``exp(-r)`` and its w."""
     r = s.sqrt_()
     torch.exp(-r, out=k)
     torch.div(k, r, out=w).masked_fill_(r == 0, 0.0)
@@ -55,7 +56,7 @@ def _matern52(s: Tensor, k: Tensor, w: Tensor) -> None:
     w.mul_(5.0 / 3.0)
 
 
-_MATERN: dict[float, Family] = {0.5: _matern12, 1.5: _matern32, 2.5: _matern52}
+_MATERN: dict[float, Family] = {0.5: matern12, 1.5: _matern32, 2.5: _matern52}
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Term:
 
     def _squares(self, u: Tensor, v: Tensor, of_v: Tensor | None = None) -> Tensor:
         """Return squared distances (m, n); `of_v` are the squared sizes (1, n) of v, if known."""
-        if self.family is _matern12:  # its root is not smooth at 0: no cancellation allowed
+        if self.family is matern12:  # its root is not smooth at 0: no cancellation allowed
             return torch.cdist(u, v, compute_mode="donot_use_mm_for_euclid_dist").square_()
         of_v = (v * v).sum(dim=1)[None] if of_v is None else of_v
         s = torch.addmm(of_v, u, v.T, alpha=-2.0)
@@ -128,11 +129,10 @@ class Stationary:
                 parts.append(term.evaluate(u, v, same=other is None)[0])
             return reduce(torch.Tensor.add_, parts)
 
-    def prepared(self, runs: Tensor) -> Callable[[Tensor], Tensor]:
-        """Return the kernel (m, n) as a function of X (m, d) alone, for parameters that stay."""
+    def prepared(self, runs: Tensor) -> "list[Runs]":
+        """Return the terms with the runs (n, d), for parameters that stay."""
         with torch.no_grad():
-            parts = [Runs.of(term, runs) for term in self.terms]
-        return lambda X: reduce(torch.Tensor.add_, (part.matrix(X) for part in parts))
+            return [Runs.of(term, runs) for term in self.terms]
 
     def variance(self) -> float:
         """Return the kernel of a point with itself."""
