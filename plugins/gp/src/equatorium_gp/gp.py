@@ -202,8 +202,8 @@ class GP(Emulator):
         level : float
             Probability that any run is named where all are sound.
         """
-        first = self.members_[0]
-        return strange_runs(self.loo(), first.Y_, first.noise_, level)
+        left_out, first = self.loo(), self.members_[0]
+        return strange_runs(left_out, first.Y_, first.noise_, level)
 
     def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:
         """Learn from further runs too: every member does, and all are weighed anew.
