@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
-from equatorium_gp import kernels, posterior
+from equatorium_gp import devices, kernels
 from equatorium_gp.fit import Problem
 from equatorium_gp.posterior import Decomposed, Hyperparameters, Posterior
 from equatorium_gp.trend import Basis, terms
@@ -159,7 +159,7 @@ def test_chunks_change_nothing(monkeypatch):
     given, new, h = data(trend="linear")
     found = posterior_of(kernel_of("matern52"), given, [0.01, 0.2], [2.0, 0.5])
     whole = found.predict(new, h)
-    monkeypatch.setattr(posterior, "CHUNK", 160)  # four points at a time
+    monkeypatch.setattr(devices, "ENTRIES", 160)  # four points at a time
     parts = found.predict(new, h)
     assert_allclose(parts[0], whole[0], atol=1e-12)
     assert_allclose(parts[1], whole[1], rtol=1e-9)

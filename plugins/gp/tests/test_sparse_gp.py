@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import binom
@@ -285,13 +284,3 @@ def test_numbers_that_are_none_are_refused(name):
             SparseGP(**{name: wrong}).fit(X, Y)
     with pytest.raises(InputError, match="kernel"):
         SparseGP(kernel=3).fit(X, Y)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_cuda_gives_the_same_numbers():
-    X, Y = runs(500)
-    options = {"n_inducing": 40, "evaluations": 2, "random_state": 0}
-    cpu = SparseGP(**options).fit(X, Y)
-    gpu = SparseGP(device="cuda", **options).set_state(cpu.get_state())
-    assert_allclose(gpu.predict(X[:20]), cpu.predict(X[:20]), rtol=1e-6)

@@ -1,8 +1,6 @@
 """The decomposition has the algebra that the likelihood and the predictions rely on."""
 
 import numpy as np
-import pytest
-import torch
 from numpy.testing import assert_allclose
 
 from equatorium_gp.spectral import Contrasts, array, tensor
@@ -47,12 +45,3 @@ def test_no_trend():
     spectrum = Contrasts.of(np.zeros((30, 0)), a).decompose(tensor(R, "cpu"))
     expected = np.linalg.eigvalsh(R / np.sqrt(np.outer(a, a)))
     assert_allclose(spectrum.values, expected, atol=1e-12)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_agrees():
-    H, R, a = problem()
-    cpu = Contrasts.of(H, a).decompose(tensor(R, "cpu"))
-    gpu = Contrasts.of(H, a, "cuda").decompose(tensor(R, "cuda"))
-    assert_allclose(cpu.values, gpu.values, atol=1e-10)

@@ -248,16 +248,6 @@ def test_damaged_state_is_refused(runs, name, value):
         TrendGP().set_state({**state, name: value})
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_agrees(runs):
-    X, Y = runs
-    cpu = TrendGP(optimise=False).fit(X, Y).predict_dist(X)
-    gpu = TrendGP(optimise=False, device="cuda").fit(X, Y).predict_dist(X)
-    assert_allclose(cpu.mean, gpu.mean, atol=1e-8)
-    assert_allclose(cpu.std, gpu.std, rtol=1e-6)
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_absent_device_is_named(runs):
     with pytest.raises(InputError, match="cuda"):

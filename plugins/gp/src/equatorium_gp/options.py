@@ -4,7 +4,6 @@ from typing import Any
 
 import gpytorch
 import numpy as np
-import torch
 
 from equatorium.errors import InputError, did_you_mean
 from equatorium_gp.trend import terms
@@ -75,26 +74,3 @@ def check_seed(given: Any) -> None:
     """Refuse a `random_state` that is no seed."""
     if given is not None:
         check_whole("random_state", given, 0)
-
-
-def usable_device(device: str) -> str:
-    """Give the device of torch; "auto" is CUDA where there is one. Nothing is computed before.
-
-    Raises
-    ------
-    InputError
-        If the name is no device's, or CUDA is not there.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device).type
-    except (RuntimeError, TypeError) as error:
-        raise InputError(
-            f"device={device!r} is no device of torch; use 'auto', 'cpu' or 'cuda'."
-        ) from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            f"device={device!r}, but torch finds no CUDA device here; use device='auto' or 'cpu'."
-        )
-    return device

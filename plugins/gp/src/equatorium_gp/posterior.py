@@ -14,6 +14,7 @@ sums of squares in an orthogonal basis, as safe as with a Cholesky factor; K^-1 
 """
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import gpytorch
@@ -22,12 +23,11 @@ import torch
 
 from equatorium.checks import FloatArray
 from equatorium_gp.cholesky import Factor
+from equatorium_gp.devices import block
 from equatorium_gp.fit import Problem
 from equatorium_gp.kernels import Kernel, dense
 from equatorium_gp.spectral import Contrasts, Spectrum, Tensor, array, native, tensor
 from equatorium_gp.stationary import Stationary, input_gradient, kernel_matrix, own_gradient
-
-CHUNK = 4_000_000  # entries of the largest matrix at once, 32 MB
 
 
 @dataclass(frozen=True)
@@ -99,26 +99,29 @@ class Posterior:
         self, kernel: Kernel, problem: Problem, learned: Hyperparameters, decomposed: Decomposed
     ) -> None:
         self.kernel, self.problem, self.learned = kernel, problem, learned
-        self._closed = Stationary.of(kernel)
+        closed = Stationary.of(kernel)
+        self.runs = [] if closed is None else closed.prepared(problem.X)
         parts, Z, R = decomposed.parts, decomposed.Z, decomposed.R
         self.transform = decomposed.contrasts.transform
         self.weight = parts.weights(learned.ratio)
-        device, V = str(problem.X.device), parts.vectors
-        C = decomposed.contrasts.gls
-        alpha = V @ tensor(self.weight * Z, device)
+        V, C = parts.vectors, decomposed.contrasts.gls
+        self._device = str(problem.X.device)
+        alpha = V @ tensor(self.weight * Z, self._device)
         gamma = C.T @ (problem.Y - R @ alpha)
         CR = C.T @ R
         self._alpha, self._gamma = array(alpha), array(gamma)
-        self._weight = native(tensor(self.weight, device))
+        self._weight, self._transform = self._placed(self.weight), self._placed(self.transform)
+        self._ratio, self._scale = self._placed(learned.ratio), self._placed(learned.scale)
+        self._nugget = self._placed(self.nugget)
         self.unit = decomposed.unit
-        self._of_k = native(torch.cat([V, alpha, 2.0 * C], dim=1).contiguous() / self.unit)
-        self._of_h = native(torch.cat([-CR @ V, gamma, -CR @ C], dim=1).contiguous())
+        self.of_k = native(torch.cat([V, alpha, 2.0 * C], dim=1).div_(self.unit))
+        self.of_h = native(torch.cat([-CR @ V, gamma, -CR @ C], dim=1))
         self._log_likelihood = decomposed.contrasts.jacobian + parts.log_likelihood(
             Z, learned.ratio, learned.scale
         )
         with torch.no_grad():
             one = float(kernel(problem.X[:1], diag=True)) / self.unit
-        self._variance = one if kernel.is_stationary else None
+        self.own = one if kernel.is_stationary else None
 
     def coefficients(self) -> FloatArray:
         """Trend coefficients (t, p) of the named terms, by generalised least squares."""
@@ -129,7 +132,8 @@ class Posterior:
 
         The variance is that of a new run: with the learned nugget, without declared noise.
         """
-        size = max(1, CHUNK // len(self.problem.H))
+        n = len(self.problem.H)
+        size = max(1, block(len(X) * n, self.problem.X.device) // n)
         parts = [
             self._predict(X[start : start + size], H[start : start + size])
             for start in range(0, max(len(X), 1), size)
@@ -138,25 +142,26 @@ class Posterior:
         return np.concatenate(means), np.concatenate(variances)
 
     def _predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
-        learned = self.learned
-        white, mean, trend, h = self._projected(X, H)
-        known = array(white**2 @ self._weight)
-        free = self._own(X) - (h * trend).sum(axis=1, keepdims=True) - known
-        free += learned.ratio * (h**2).sum(axis=1, keepdims=True)
+        x, h = tensor(X, self._device), self._placed(H) @ self._transform
+        white, mean, trend = self._projected(x, h)
+        free = self._own(x) - (h * trend).sum(axis=1, keepdims=True) - white**2 @ self._weight
+        free += self._ratio * (h**2).sum(axis=1, keepdims=True)
         # Rounding cannot take away the nugget, which every new run has afresh.
-        return mean, learned.scale * (np.maximum(free, 0.0) + self.nugget)
+        variance = self._scale * (free.clip(0.0) + self._nugget)
+        return array(mean), array(variance)
 
     def joint(self, X: FloatArray, H: FloatArray, nugget: bool) -> FloatArray:
         """Covariances (p, m, m) between points, with the nugget on the diagonal or without."""
-        white, _, trend, h = self._projected(X, H)
-        white, learned = array(white), self.learned
-        x = tensor(X, str(self.problem.X.device))
-        common = array(kernel_matrix(self.kernel, x)) / self.unit
+        x, h = tensor(X, self._device), self._placed(H) @ self._transform
+        white, _, trend = self._projected(x, h)
+        common = native(kernel_matrix(self.kernel, x)) / self.unit
         cross, square = 0.5 * h @ trend.T, h @ h.T
         common = common - cross - cross.T
         found = np.empty((self.weight.shape[1], *common.shape))
-        for j, (ratio, scale) in enumerate(zip(learned.ratio, learned.scale, strict=True)):
-            own = common + ratio * square - (white * self.weight[:, j]) @ white.T
+        for j, (ratio, scale) in enumerate(
+            zip(self.learned.ratio, self.learned.scale, strict=True)
+        ):
+            own = array(common + ratio * square - (white * self._weight[:, j]) @ white.T)
             # Rounding alone makes a variance negative.
             own[np.diag_indices_from(own)] = np.maximum(np.diagonal(own), 0.0)
             own[np.diag_indices_from(own)] += self.nugget[j] * nugget
@@ -165,26 +170,24 @@ class Posterior:
 
     def prior(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Trend (m, p) and covariances (p, m, m) of the process before any run."""
-        x = tensor(X, str(self.problem.X.device))
-        common = array(kernel_matrix(self.kernel, x)) / self.unit
+        common = array(kernel_matrix(self.kernel, tensor(X, self._device))) / self.unit
         return H @ self.coefficients(), self.learned.scale[:, None, None] * common
 
     def pulled(
         self, X: FloatArray, H: FloatArray, by_mean: FloatArray, by_variance: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Carry gradients by mean and variance (m, p) back to X (m, d) and H (m, t)."""
-        white, _, trend, h = self._projected(X, H)
-        slope = by_variance * self.learned.scale
+        x, h = tensor(X, self._device), self._placed(H) @ self._transform
+        white, _, trend = self._projected(x, h)
+        slope = self._placed(by_variance * self.learned.scale)
         total = slope.sum(axis=1, keepdims=True)
-        of_white = -2.0 * array(white) * (slope @ self.weight.T)
-        upstream = np.hstack([of_white, by_mean, -total * h])
-        h_bar = upstream @ array(self._of_h).T - total * trend
-        h_bar += 2.0 * h * (slope @ self.learned.ratio)[:, None]
-        k_bar = tensor(upstream @ array(self._of_k).T, str(self.problem.X.device))
-        x_bar = input_gradient(self.kernel, X, self.problem.X, k_bar)
-        if self._variance is None:
-            x_bar = x_bar + own_gradient(self.kernel, X, total[:, 0] / self.unit, k_bar.device)
-        return x_bar, h_bar @ self.transform.T
+        parts = (-2.0 * white * (slope @ self._weight.T), self._placed(by_mean), -total * h)
+        k_bar, h_bar = self._back(parts, self.of_k), self._back(parts, self.of_h)
+        h_bar = h_bar - total * trend + 2.0 * h * (slope @ self._ratio)[:, None]
+        x_bar = input_gradient(self.kernel, x, self.problem.X, torch.as_tensor(k_bar))
+        if self.own is None:
+            x_bar = x_bar + own_gradient(self.kernel, x, torch.as_tensor(total[:, 0] / self.unit))
+        return x_bar, array(h_bar @ self._transform.T)
 
     @property
     def nugget(self) -> FloatArray:
@@ -196,29 +199,39 @@ class Posterior:
             else np.full_like(learned.ratio, learned.delta)
         )
 
-    def _projected(self, X: FloatArray, H: FloatArray) -> tuple[Any, ...]:
-        """``V' t`` (m, N), still on the device; mean (m, p); ``2 C' k - C' R C h`` and h (m, q)."""
-        N, p = self.weight.shape
-        device = str(self.problem.X.device)
+    def _placed(self, values: FloatArray) -> Any:
+        """Bring an array to the device; there it stays what torch takes, here what numpy does."""
+        return native(tensor(values, self._device))
+
+    def _projected(self, x: Tensor, h: Any) -> list[Any]:
+        """``V' t`` (m, N), mean (m, p) and ``2 C' k - C' R C h`` (m, q), on the device."""
         # Eager: samplers ask for a few points at a time, where a lazy kernel costs as much again.
         with torch.no_grad(), gpytorch.settings.lazily_evaluate_kernels(False):
-            x, h = tensor(X, device), H @ self.transform
-            both = native(self._covariance(x)) @ self._of_k
-            both += native(tensor(h, device)) @ self._of_h
-        return both[:, :N], array(both[:, N : N + p]), array(both[:, N + p :]), h
+            both = native(self._covariance(x)) @ self.of_k
+            both += h @ self.of_h
+        return [both[:, part] for part in self._parts]
 
-    def _own(self, X: FloatArray) -> Any:
+    def _back(self, parts: Any, matrix: Any) -> Any:
+        """Carry gradients by what `_projected` gives back through one of its two matrices."""
+        return sum(p @ matrix[:, own].T for p, own in zip(parts, self._parts, strict=True))
+
+    @property
+    def _parts(self) -> tuple[slice, slice, slice]:
+        """Columns of the projection: of variance, mean and trend."""
+        N, p = self.weight.shape
+        return slice(N), slice(N, N + p), slice(N + p, None)
+
+    def _own(self, x: Tensor) -> Any:
         """Kernel of points with themselves, (m, 1) or one number."""
-        if self._variance is not None:
-            return self._variance
-        x = tensor(X, str(self.problem.X.device))
+        if self.own is not None:
+            return self.own
         with torch.no_grad():
-            return array(self.kernel(x, diag=True))[:, None] / self.unit
+            return native(self.kernel(x, diag=True))[:, None] / self.unit
 
     def _covariance(self, x: Tensor) -> Tensor:
         """Kernel (m, n) between scaled inputs (m, d) and the runs."""
-        if self._closed is not None:
-            return self._closed.matrix(x, self.problem.X)
+        if self.runs:
+            return reduce(torch.Tensor.add_, (part.matrix(x) for part in self.runs))
         return dense(self.kernel, x, self.problem.X)
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
@@ -231,8 +244,8 @@ class Posterior:
         made enormous.
         """
         learned = self.learned
-        V = self._of_k[:, : len(self.weight)] * self.unit
-        P = np.maximum(array(V**2 @ self._weight), 1e-12)
+        V = self.of_k[:, : len(self.weight)]
+        P = np.maximum(array(V**2 @ self._weight) * self.unit**2, 1e-12)
         mean = array(self.problem.Y) - self._alpha / P
         free = 1.0 / P
         if self.problem.noise is not None:

@@ -13,10 +13,11 @@ from equatorium_gp import kernels
 from equatorium_gp.bound import MEMORY, Rows, Solved, cholesky_of, features, total, value
 from equatorium_gp.components import Components
 from equatorium_gp.correlation import shrunk_correlation, variance_factor
+from equatorium_gp.devices import present_device, usable_device
 from equatorium_gp.fit import Budget, Problem, to_device
 from equatorium_gp.inducing import greedy, matrix, own
 from equatorium_gp.noise import factorise
-from equatorium_gp.options import PLAIN, check_flag, check_seed, chosen_trend, usable_device
+from equatorium_gp.options import PLAIN, check_flag, check_seed, chosen_trend
 from equatorium_gp.outputs import Mixing
 from equatorium_gp.refine import refined
 from equatorium_gp.shared import Shared
@@ -190,7 +191,7 @@ class SparseGP(Emulator):
         if declared is not None:
             product = factorise(declared[some]) if declared[some].any() else None
             a, b = (a, np.zeros(scores.shape[1])) if product is None else product[:2]
-        device = usable_device(self.device)
+        device = present_device(self.device)
         few = Problem(tensor(x[some], device), tensor(scores[some], device), H[some], a, b)
         learned, _ = Shared.learned(kernel, few, Budget(self.n_subset, FIRST, FIRST), rng)
         with torch.no_grad():
@@ -245,7 +246,7 @@ class SparseGP(Emulator):
         left = (own(self._kernel, X) - (F[:m] ** 2).sum(dim=0)).clamp_(min=0.0)
         found = [solved.ask(F) for solved in self._solved]
         mean, variance = (torch.stack(t, dim=1) for t in zip(*found, strict=True))
-        return mean, variance, left[:, None] * tensor(self.scale_, str(X.device))
+        return mean, variance, left[:, None] * self._scale
 
     def _predict_dist(self, X: FloatArray) -> Gaussian:
         x, k = (X - self.low_) / self.width_, len(self.scale_)
@@ -257,8 +258,8 @@ class SparseGP(Emulator):
             H = self._basis(x[piece]) @ self.transform_
             with torch.no_grad():
                 parts = self._parts(tensor(x[piece], device), tensor(H, device))
-            mean[piece], own_variance, left = (array(t) for t in parts)
-            variance[piece] = self.variance_factor_ * (own_variance + left + self.nugget_)
+            mean[piece], free = array(parts[0]), array(parts[1] + parts[2])
+            variance[piece] = self.variance_factor_ * (free + self.nugget_)
         return self._mixing.gaussian(mean, variance)
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
@@ -274,13 +275,13 @@ class SparseGP(Emulator):
 
     def _build(self) -> None:
         """Make what predictions need of the numbers learned."""
-        device = usable_device(self.device)
+        device = present_device(self.device)
         self._basis = Basis(terms(self.trend_, range(self.n_features_in_)))
         self._kernel = self._built()
         kernels.load(self._kernel, self.kernel_parameters_)
         for parameter in self._kernel.parameters():
             parameter.requires_grad_(False)
-        self._points = tensor(self.inducing_, device)
+        self._points, self._scale = tensor(self.inducing_, device), tensor(self.scale_, device)
         self._root = cholesky_of(matrix(self._kernel, self._points, self._points))
         alone = not self.output_correlation or self.n_outputs_ == 1
         self._mixing = Mixing(self.center_, self.mixing_, self.error_correlation_, alone)
@@ -301,7 +302,7 @@ class SparseGP(Emulator):
     def _built(self) -> Any:
         """Build the kernel as it starts."""
         kernel = kernels.build(self.kernel_, self.n_features_in_)
-        return to_device(kernel, usable_device(self.device))
+        return to_device(kernel, present_device(self.device))
 
 
 def _factor(error: FloatArray, variance: FloatArray, declared: FloatArray, down: bool) -> float:

@@ -24,9 +24,9 @@ from equatorium_gp.spectral import Tensor, array
 
 # Writes f(s) and w(s) of squared distances, which it uses up.
 Family = Callable[[Tensor, Tensor, Tensor], None]
-BLOCK = (
-    65_536  # entries worked on at a time, 512 kB: what does not leave the cache is twice as fast
-)
+# Entries worked on at a time. On the CPU 512 kB: what does not leave the cache is twice as fast; on
+# CUDA 128 MB, a part of the memory that matrices need which are of no use later.
+BLOCK = {"cpu": 2**16, "cuda": 2**24}
 
 
 def _rbf(s: Tensor, k: Tensor, w: Tensor) -> None:
@@ -34,7 +34,8 @@ def _rbf(s: Tensor, k: Tensor, w: Tensor) -> None:
     w.copy_(k)
 
 
-def _matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
+def matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
+    """Write ``exp(-r)`` and its w."""
     r = s.sqrt_()
     torch.exp(-r, out=k)
     torch.div(k, r, out=w).masked_fill_(r == 0, 0.0)
@@ -55,7 +56,7 @@ def _matern52(s: Tensor, k: Tensor, w: Tensor) -> None:
     w.mul_(5.0 / 3.0)
 
 
-_MATERN: dict[float, Family] = {0.5: _matern12, 1.5: _matern32, 2.5: _matern52}
+_MATERN: dict[float, Family] = {0.5: matern12, 1.5: _matern32, 2.5: _matern52}
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Term:
         u, v, amplitude = u - middle, v - middle, self.amplitude()
         k = torch.empty(len(u), len(v), dtype=u.dtype, device=u.device)
         w = torch.empty_like(k)
-        rows = max(1, BLOCK // len(v)) if u.device.type == "cpu" else len(u)
+        rows = max(1, BLOCK[u.device.type] // max(len(v), 1))
         for start in range(0, len(u), rows):
             part = slice(start, start + rows)
             s = self._squares(u[part], v)
@@ -95,11 +96,12 @@ class Term:
             w[part].mul_(amplitude)
         return k, w
 
-    def _squares(self, u: Tensor, v: Tensor) -> Tensor:
-        """Return squared distances (m, n)."""
-        if self.family is _matern12:  # its root is not smooth at 0: no cancellation allowed
+    def _squares(self, u: Tensor, v: Tensor, of_v: Tensor | None = None) -> Tensor:
+        """Return squared distances (m, n); `of_v` are the squared sizes (1, n) of v, if known."""
+        if self.family is matern12:  # its root is not smooth at 0: no cancellation allowed
             return torch.cdist(u, v, compute_mode="donot_use_mm_for_euclid_dist").square_()
-        s = torch.addmm((v * v).sum(dim=1)[None], u, v.T, alpha=-2.0)
+        of_v = (v * v).sum(dim=1)[None] if of_v is None else of_v
+        s = torch.addmm(of_v, u, v.T, alpha=-2.0)
         return s.add_((u * u).sum(dim=1)[:, None]).clamp_(min=0.0)
 
 
@@ -126,6 +128,11 @@ class Stationary:
                 v = u if other is None else term.lengths(other)
                 parts.append(term.evaluate(u, v, same=other is None)[0])
             return reduce(torch.Tensor.add_, parts)
+
+    def prepared(self, runs: Tensor) -> "list[Runs]":
+        """Return the terms with the runs (n, d), for parameters that stay."""
+        with torch.no_grad():
+            return [Runs.of(term, runs) for term in self.terms]
 
     def variance(self) -> float:
         """Return the kernel of a point with itself."""
@@ -159,6 +166,51 @@ class Stationary:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """One term, its parameters and the runs it is to be evaluated with, worked out once.
+
+    Attributes
+    ----------
+    term : Term
+    v : (n, d) tensor
+        The runs in length-scales, about their `middle` (d,),
+    squares : (n,) tensor
+        and their squared sizes.
+    lengths, amplitude : tensors
+    """
+
+    term: Term
+    v: Tensor
+    middle: Tensor
+    squares: Tensor
+    lengths: Tensor
+    amplitude: Tensor
+
+    @classmethod
+    def of(cls, term: Term, X: Tensor) -> "Runs":
+        """Prepare for a kernel whose parameters will not move."""
+        v = term.lengths(X)
+        middle = v.mean(dim=0)
+        v = v - middle
+        lengths, amplitude = term.module.lengthscale.clone(), term.amplitude()
+        return cls(term, v, middle, (v * v).sum(dim=1)[None], lengths, amplitude)
+
+    def matrix(self, X: Tensor) -> Tensor:
+        """Return the term (m, n) between X (m, d) and the runs."""
+        u = (X if self.term.columns is None else X[:, self.term.columns]) / self.lengths
+        u -= self.middle
+        k = torch.empty(len(u), len(self.v), dtype=u.dtype, device=u.device)
+        rows = max(1, BLOCK[u.device.type] // len(self.v))
+        w = torch.empty_like(k[:rows])
+        for start in range(0, len(u), rows):
+            part, found = u[start : start + rows], k[start : start + rows]
+            self.term.family(self.term._squares(part, self.v, self.squares), found, w[: len(part)])
+            if self.term.scales:
+                found.mul_(self.amplitude)
+        return k
+
+
+@dataclass(frozen=True)
 class Slopes:
     """What `Stationary.evaluate` keeps: of every term its inputs in lengths, k and w."""
 
@@ -188,23 +240,22 @@ def kernel_matrix(kernel: Kernel, X: Tensor) -> Tensor:
         return dense(kernel, X, X) if closed is None else closed.matrix(X)
 
 
-def input_gradient(kernel: Kernel, X: FloatArray, runs: Tensor, upstream: Tensor) -> FloatArray:
-    """Carry a gradient by the kernel (m, n) between X (m, d) and runs (n, d) back to X."""
-    x, closed = torch.from_numpy(np.ascontiguousarray(X)).to(runs.device), Stationary.of(kernel)
+def input_gradient(kernel: Kernel, x: Tensor, runs: Tensor, upstream: Tensor) -> FloatArray:
+    """Carry a gradient by the kernel (m, n) between x (m, d) and runs (n, d) back to x."""
+    closed = Stationary.of(kernel)
     if closed is not None:
         return closed.input_gradient(x, runs, upstream)
-    x.requires_grad_()
+    x = x.detach().clone().requires_grad_()
     with torch.enable_grad():
         (found,) = torch.autograd.grad(dense(kernel, x, runs), x, upstream)
     return array(found)
 
 
-def own_gradient(kernel: Kernel, X: FloatArray, upstream: FloatArray, device: Any) -> FloatArray:
-    """Carry a gradient (m,) by the kernel of points with themselves back to X (m, d)."""
-    x = torch.from_numpy(np.ascontiguousarray(X)).to(device).requires_grad_()
+def own_gradient(kernel: Kernel, x: Tensor, upstream: Tensor) -> FloatArray:
+    """Carry a gradient (m,) by the kernel of points with themselves back to x (m, d)."""
+    x = x.detach().clone().requires_grad_()
     with torch.enable_grad():
-        own = kernel(x, diag=True)
-        (found,) = torch.autograd.grad(own, x, torch.from_numpy(upstream).to(device))
+        (found,) = torch.autograd.grad(kernel(x, diag=True), x, upstream)
     return array(found)
 
 

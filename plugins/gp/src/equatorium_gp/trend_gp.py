@@ -12,6 +12,7 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium_gp import domain, kernels
 from equatorium_gp.components import Components
+from equatorium_gp.devices import check_memory, present_device, usable_device
 from equatorium_gp.fit import START, Budget, to_device
 from equatorium_gp.groups import Groups
 from equatorium_gp.options import (
@@ -22,7 +23,6 @@ from equatorium_gp.options import (
     check_whole,
     chosen_kernel,
     chosen_trend,
-    usable_device,
 )
 from equatorium_gp.outputs import Mixing
 from equatorium_gp.predicting import ProcessEmulator
@@ -221,6 +221,7 @@ class TrendGP(ProcessEmulator):
         self.mixing_, self.unmixing_, self.group_ = found.mixing, found.unmixing, found.group
         if sharing == "each":
             self.group_ = np.arange(Y.shape[1])
+        check_memory(n, int(self.group_.max()) + 1, present_device(self.device))
         scaled, spread = (X - self.low_) / self.width_, np.maximum(Y.std(axis=0), 1e-300)
         active = active_inputs(scaled, (Y - self.center_) / spread, self.active)
         self.active_ = np.array(active)
@@ -321,7 +322,6 @@ class TrendGP(ProcessEmulator):
         super().set_state(state)
         if state:
             check_state(self)
-            usable_device(self.device)
             alone = not self.output_correlation or self.n_outputs_ == 1
             mixing = Mixing(self.center_, self.mixing_, self.error_correlation_, alone)
             self._box = domain.Box(self.X_, getattr(self, "feature_names_in_", None))
@@ -361,7 +361,7 @@ class TrendGP(ProcessEmulator):
             kernel = kernels.build(self.kernel_, d, None if len(active) == d else active)
         if g is not None:
             kernels.load(kernel, self.kernel_parameters_[g])
-        return to_device(kernel, usable_device(self.device))
+        return to_device(kernel, present_device(self.device))
 
     @property
     def _groups(self) -> Groups:
@@ -373,5 +373,5 @@ class TrendGP(ProcessEmulator):
             Basis(self.terms_)(scaled),
             self.noise_ @ self.unmixing_**2 if len(self.noise_) else None,
             [np.flatnonzero(self.group_ == g) for g in range(int(self.group_.max()) + 1)],
-            usable_device(self.device),
+            present_device(self.device),
         )

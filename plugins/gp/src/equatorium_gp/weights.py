@@ -8,13 +8,21 @@ by expectation maximisation. The second term, as of T further runs that like all
 weights of members that the runs hardly tell apart towards each other: of several emulators learned
 from the same few runs, the one that scores best is in part the one that was lucky. How lucky goes
 with the parameters learned from those runs: a sum of scores is too good by about one for each
-(Akaike 1974), so T is twice the number of length-scales of a kernel. Members that are
-clearly worse keep less than `LEAST`, are dropped, and cost nothing.
+(Akaike 1974), so T is twice the number of length-scales of a kernel; but 15 at most, for of many
+length-scales most are hardly learned. Members that are clearly worse keep less than `LEAST`, are
+dropped, and cost nothing.
+
+A member's variance is multiplied so that its leave-one-out errors are as large as predicted. They
+leave out a run, but not what it taught the kernel: the errors of k parameters learned from n runs
+are larger on new runs by ``(n + k) / (n - k)`` in the square, the final prediction error (Akaike
+1969), and so is the variance.
 
 References
 ----------
 - Yao Y., Vehtari A., Simpson D. & Gelman A. 2018, Bayesian Analysis 13, 917,
   doi:10.1214/17-BA1091
+- Akaike H. 1969, Annals of the Institute of Statistical Mathematics 21, 243,
+  doi:10.1007/BF02532251
 - Akaike H. 1974, IEEE Transactions on Automatic Control 19, 716, doi:10.1109/TAC.1974.1100705
 """
 
@@ -23,7 +31,8 @@ import numpy as np
 from equatorium.checks import FloatArray
 from equatorium_gp.correlation import variance_factor
 
-TEMPER = 2.0  # T in runs, for each length-scale of a kernel: measured, benchmarks/RESULTS.md
+TEMPER = 2.0  # T in runs, for each length-scale of a kernel, and
+MOST_TEMPER = 15.0  # its largest: measured, benchmarks/RESULTS.md
 LEAST = 0.05
 LEAST_FACTOR = 0.2  # of a member's variance: where a member is exact, its errors are far smaller
 STEPS = 2000
@@ -53,6 +62,18 @@ def tempered_weights(scores: FloatArray, temper: float) -> FloatArray:
     return np.asarray(weights / weights.sum())
 
 
+def prediction_error(n: int, k: int) -> float:
+    """Squared errors on new runs over those left out, where n runs taught k parameters.
+
+    Examples
+    --------
+    >>> prediction_error(30, 2)
+    1.1428571428571428
+    """
+    k = min(k, n // 3)  # so that it is 2 at most
+    return (n + k) / (n - k)
+
+
 def worth(
     error: FloatArray, variance: FloatArray, declared: FloatArray, lengths: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -67,15 +88,16 @@ def worth(
     lengths : int
         Of length-scales in a member's kernel.
     """
-    k, _, p = error.shape
+    k, n, p = error.shape
     factors, weights = np.empty((k, p)), np.empty((k, p))
     for i in range(k):
         for j in range(p):
             one = (slice(None), slice(j, j + 1))
             parts = (error[i][one], variance[i][one], declared[one])
             factors[i, j] = variance_factor(*parts, least=LEAST_FACTOR)
+    factors *= prediction_error(n, lengths)
     total = factors[:, None] * variance + declared
     scores = -0.5 * (np.log(2 * np.pi * total) + error**2 / total)
     for j in range(p):
-        weights[:, j] = tempered_weights(scores[:, :, j], TEMPER * lengths)
+        weights[:, j] = tempered_weights(scores[:, :, j], min(TEMPER * lengths, MOST_TEMPER))
     return weights, factors, scores.mean(axis=1)
