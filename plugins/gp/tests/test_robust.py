@@ -72,6 +72,13 @@ def test_declared_noise_excuses_a_run():
     assert TrendGP().fit(X, y, noise=noise).outliers().tolist() == []
 
 
+def test_errors_of_rounding_are_nobodys_fault():
+    X = np.random.default_rng(0).random((20, 2))
+    Y = np.stack([X[:, 0], X[:, 0], np.ones(20)], axis=1)  # a line, twice, and a constant
+    for sharing in ("components", "each"):
+        assert TrendGP(sharing=sharing, trend="linear").fit(X, Y).outliers().tolist() == []
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, True, "0.01"])
 def test_a_level_that_is_no_probability_is_named(level):
     with pytest.raises(InputError, match="level="):

@@ -32,6 +32,9 @@ def checked_output(output: Any, p: int) -> int:
     return int(output)
 
 
+ROUNDING = 1e-6  # of an output's range: smaller errors are nobody's fault
+
+
 def strange_runs(
     left_out: Gaussian, Y: FloatArray, noise: FloatArray, level: Any
 ) -> npt.NDArray[np.intp]:
@@ -54,11 +57,13 @@ def strange_runs(
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 < level < 1.0:
         raise InputError(f"level={level!r} must be a probability between 0 and 1.")
     total = left_out.covariance + Diagonal(noise) if len(noise) else left_out.covariance
-    distance, (n, p) = total.mahalanobis(Y - left_out.mean), Y.shape
+    error, (n, p) = Y - left_out.mean, Y.shape
+    distance = total.mahalanobis(error)
     others = np.maximum((distance.sum() - distance) / (n - 1), 1e-300)
     chance = n * f_distribution.sf(distance / others, p, (n - 1) * p)
     order = np.lexsort((-distance, chance))
-    return order[chance[order] < level]
+    large = (np.abs(error) > ROUNDING * np.ptp(Y, axis=0)).any(axis=1)
+    return order[(chance < level)[order] & large[order]]
 
 
 class ProcessEmulator(Emulator):
