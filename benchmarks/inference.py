@@ -46,7 +46,7 @@ class Formula(eq.Emulator):
         mean = x @ self.linear_ + 0.3 * np.sin(2 * x @ self.wave_)
         return eq.Gaussian(mean, eq.Diagonal(np.full_like(mean, 0.03**2)))
 
-    def _predict_dist_vjp(self, X, mean_bar, cov_bar):
+    def predict_dist_vjp(self, X, mean_bar, cov_bar):
         x = 2 * X[:, :ACTIVE] - 1
         gradient = np.zeros_like(X)
         bent = 0.6 * mean_bar * np.cos(2 * x @ self.wave_)

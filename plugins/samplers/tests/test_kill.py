@@ -21,7 +21,7 @@ OPTIONS = {
     "hmc": {"chains": 4, "warmup": 60},
 }
 # Seconds that a call takes: slow enough not to end before it is killed. A step of hmc makes many.
-WAIT = {"emcee": 0.01, "batched-ensemble": 0.01, "hmc": 0.001}
+WAIT = {"emcee": 0.01, "batched-ensemble": 0.01, "hmc": 0.005}
 
 
 class Slow:
