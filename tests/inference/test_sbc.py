@@ -131,7 +131,7 @@ def test_draws_that_depend_on_each_other_are_thinned():
     # What would have been had they counted as independent.
     sampler = Direct(memory=0.97, steps=60)
     rng, ranks = np.random.default_rng(0), []
-    for theta in truths(eq.Posterior(SPACE, Linear()), 200):
+    for theta in truths(eq.Posterior(SPACE, Linear()), 600):
         posterior = eq.Posterior(SPACE, Linear(Linear().simulate(theta, rng)))
         draws = sampler.run(posterior, rng=rng)
         ranks.append(np.mean(draws.flat[:, 0] < theta[0]))
