@@ -14,7 +14,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray, same_length, vector
 from equatorium.errors import InputError, UnknownNameError, did_you_mean
-from equatorium.inference.regression.curve import Curve, check_curve, errors, scale
+from equatorium.inference.regression.curve import Curve, check_curve, deviations, scale
 from equatorium.inference.regression.ready import ReadyModel, Values, points
 from equatorium.records.factor import cholesky, solve_lower
 from equatorium.records.parameter import Parameter
@@ -91,7 +91,7 @@ class CorrelatedNoise(ReadyModel):
     ) -> None:
         self.t, self.y = vector(t, "t"), vector(y, "y")
         n = same_length(t=self.t, y=self.y)
-        self.variance = errors(y_err, n) ** 2
+        self.variance = deviations(y_err, n) ** 2
         if kernel not in KERNELS:
             raise UnknownNameError(
                 f"There is no kernel {kernel!r}; there are {', '.join(KERNELS)}."
