@@ -13,7 +13,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray, floats, same_length, vector
 from equatorium.inference.regression.curve import Curve, check_curve, deviations, scale
-from equatorium.inference.regression.ready import PointwiseModel, Values, points
+from equatorium.inference.regression.ready import PointwiseModel, Values, all_draws
 from equatorium.records.parameter import Parameter
 
 
@@ -72,7 +72,7 @@ class OutlierMixture(PointwiseModel):
         ----------
         draws : Draws or array, shape (s, d)
         """
-        return np.asarray(self._batched(self._bad, points(draws)).mean(axis=0))
+        return np.asarray(self._batched(self._bad, all_draws(draws)).mean(axis=0))
 
     def _each(self, values: Values) -> FloatArray:
         return np.asarray(np.logaddexp(*self._terms(values)))
