@@ -14,8 +14,8 @@ import numpy as np
 
 from equatorium.checks import FloatArray, same_length, vector
 from equatorium.errors import InputError, UnknownNameError, did_you_mean
-from equatorium.inference.regression.curve import Curve, check_curve, deviations, scale
-from equatorium.inference.regression.ready import ReadyModel, Values, all_draws
+from equatorium.inference.regressions.curve import Curve, check_curve, deviations, scale
+from equatorium.inference.regressions.ready import ReadyModel, Values, all_draws
 from equatorium.records.factor import cholesky, solve_lower
 from equatorium.records.parameter import Parameter
 

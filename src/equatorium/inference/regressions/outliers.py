@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray, floats, same_length, vector
-from equatorium.inference.regression.curve import Curve, check_curve, deviations, scale
-from equatorium.inference.regression.ready import PointwiseModel, Values, all_draws
+from equatorium.inference.regressions.curve import Curve, check_curve, deviations, scale
+from equatorium.inference.regressions.ready import PointwiseModel, Values, all_draws
 from equatorium.records.parameter import Parameter
 
 
