@@ -32,7 +32,7 @@ orbit = eq.Curve(
     radial_velocity,
     [
         eq.Parameter("period", 0.95 * P, 1.05 * P, unit="d", label="$P$"),
-        eq.Parameter("amplitude", 0.3 * K, 3 * K, "log", unit="m/s", label="$K$"),
+        eq.Parameter("amplitude", 0.3 * K, 3 * K, prior="loguniform", unit="m/s", label="$K$"),
         eq.Parameter("longitude", -np.pi, np.pi, unit="rad", label=r"$\lambda_0$"),
         eq.Parameter("ecos", -0.7, 0.7, label=r"$\sqrt{e}\,\cos\omega$"),
         eq.Parameter("esin", -0.7, 0.7, label=r"$\sqrt{e}\,\sin\omega$"),
@@ -41,10 +41,14 @@ orbit = eq.Curve(
     {"eccentricity": "ecos**2 + esin**2"},
 )
 model = eq.CorrelatedNoise(t, v, v_err, orbit, kernel="matern32")
+# The star is old and quiet. A longer or stronger memory could not be told from the offset.
+space = model.space.replace("noise_std", prior="halfnormal(5)", unit="m/s")
+space = space.replace("noise_time", high=10.0, unit="d").replace("jitter", unit="m/s")
+model = model.with_space(space)
 
 posterior = eq.Posterior(model.space, model)
 starts = eq.annealed_starts(posterior, rng=1)  # no chain is stuck on a minor summit
-sampler = eq.sampler("emcee", walkers=40, until={"rhat": 1.02, "ess": 300})
+sampler = eq.sampler("emcee", walkers=40, until={"rhat": 1.02, "ess": 200})
 draws = sampler.run(posterior, rng=1, starts=starts, progress=False)
 print(source)
 print(draws.summary())

@@ -46,7 +46,7 @@ def test_likelihood_and_prediction_are_those_of_others(kernel):
 
 
 def test_points_of_a_batch_do_not_mix(monkeypatch):
-    from equatorium.inference.regression import ready
+    from equatorium.inference.regressions import ready
 
     model, _ = series("quasi-periodic")
     theta = model.space.sample(9, 0)

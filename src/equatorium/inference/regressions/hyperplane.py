@@ -14,9 +14,9 @@ import numpy as np
 
 from equatorium.checks import FloatArray, vector
 from equatorium.errors import InputError
-from equatorium.inference.regression.curve import Curve, columns, scale, slope_names, spread
-from equatorium.inference.regression.measured import covariances
-from equatorium.inference.regression.ready import PointwiseModel, Values
+from equatorium.inference.regressions.curve import Curve, columns, scale, slope_names, spread
+from equatorium.inference.regressions.measured import covariances
+from equatorium.inference.regressions.ready import PointwiseModel, Values
 from equatorium.records.parameter import Parameter
 
 _WIDEST = 3.0  # largest scatter, in scales of the data

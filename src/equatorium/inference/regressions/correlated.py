@@ -14,8 +14,8 @@ import numpy as np
 
 from equatorium.checks import FloatArray, same_length, vector
 from equatorium.errors import InputError, UnknownNameError, did_you_mean
-from equatorium.inference.regression.curve import Curve, check_curve, errors, scale
-from equatorium.inference.regression.ready import ReadyModel, Values, points
+from equatorium.inference.regressions.curve import Curve, check_curve, deviations, scale
+from equatorium.inference.regressions.ready import ReadyModel, Values, all_draws
 from equatorium.records.factor import cholesky, solve_lower
 from equatorium.records.parameter import Parameter
 
@@ -91,7 +91,7 @@ class CorrelatedNoise(ReadyModel):
     ) -> None:
         self.t, self.y = vector(t, "t"), vector(y, "y")
         n = same_length(t=self.t, y=self.y)
-        self.variance = errors(y_err, n) ** 2
+        self.variance = deviations(y_err, n) ** 2
         if kernel not in KERNELS:
             raise UnknownNameError(
                 f"There is no kernel {kernel!r}; there are {', '.join(KERNELS)}."
@@ -120,7 +120,7 @@ class CorrelatedNoise(ReadyModel):
             variance = values["noise_std"] ** 2 - np.square(half[..., 1:]).sum(axis=1)
             return np.stack([mean, np.sqrt(np.maximum(variance, 0.0))], axis=1)
 
-        found = self._batched(both, points(draws))
+        found = self._batched(both, all_draws(draws))
         return found[:, 0], found[:, 1]
 
     def _log_likelihood(self, values: Values) -> FloatArray:

@@ -99,9 +99,10 @@ def test_ranks_are_uniform_unless_errors_in_x_are_ignored(calibration):
     assert calibration.uniform_p(ranks).min() > 0.01
     blind = C * np.array([[0, 0], [0, 1]])
     ranks = calibration.ranks(truths, simulate, fitted(blind), prior, rng)
-    assert calibration.uniform_p(ranks).min() < 1e-6
+    assert calibration.uniform_p(ranks).min() < 1e-4
 
 
+@pytest.mark.slow
 def test_a_plane_is_sampled_in_three_lines():
     rng = np.random.default_rng(2)
     true = rng.uniform(-3, 3, (60, 2))

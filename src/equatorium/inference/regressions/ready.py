@@ -62,7 +62,7 @@ class ReadyModel(ABC):
         ----------
         draws : Draws or array, shape (s, d)
         """
-        columns = self.space.complete(points(draws)).T
+        columns = self.space.complete(all_draws(draws)).T
         return dict(zip(self.space.all_names, columns, strict=True))
 
     def log_likelihood(self, theta: Any) -> FloatArray:
@@ -86,7 +86,7 @@ class ReadyModel(ABC):
         return {name: np.empty((0, 1)) for name in self.space.all_names}
 
 
-def points(draws: Any) -> Any:
+def all_draws(draws: Any) -> Any:
     """Take all draws (s, d) of a Draws; an array is passed through."""
     return draws.flat if isinstance(draws, Draws) else draws
 

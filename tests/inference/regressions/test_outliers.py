@@ -141,7 +141,7 @@ def test_bad_input_is_named(hogg):
 
 
 def test_batches_change_nothing(hogg, monkeypatch):
-    from equatorium.inference.regression import ready
+    from equatorium.inference.regressions import ready
 
     model = eq.OutlierMixture(*hogg[:3])
     theta = model.space.sample(11, 0)

@@ -24,9 +24,9 @@ from scipy.special import log_ndtr, logsumexp
 
 from equatorium.checks import FloatArray, same_length, vector
 from equatorium.errors import InputError, ShapeError
-from equatorium.inference.regression.curve import Curve, scale
-from equatorium.inference.regression.measured import covariances
-from equatorium.inference.regression.ready import PointwiseModel, Values
+from equatorium.inference.regressions.curve import Curve, scale
+from equatorium.inference.regressions.measured import covariances
+from equatorium.inference.regressions.ready import PointwiseModel, Values
 from equatorium.records.parameter import Parameter
 
 _NARROW, _WIDE = 0.05, 2.0  # the range of a component's sd, in sd(x)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray, floats, same_length, vector
-from equatorium.inference.regression.curve import Curve, check_curve, errors, scale
-from equatorium.inference.regression.ready import PointwiseModel, Values, points
+from equatorium.inference.regressions.curve import Curve, check_curve, deviations, scale
+from equatorium.inference.regressions.ready import PointwiseModel, Values, all_draws
 from equatorium.records.parameter import Parameter
 
 
@@ -53,7 +53,7 @@ class OutlierMixture(PointwiseModel):
     def __init__(self, x: Any, y: Any, y_err: Any, curve: Curve | None = None) -> None:
         self.x, self.y = floats(x, "x"), vector(y, "y")
         same_length(x=self.x, y=self.y)
-        self.variance = errors(y_err, len(self.y)) ** 2
+        self.variance = deviations(y_err, len(self.y)) ** 2
         self.curve = Curve.linear(self.x, self.y) if curve is None else check_curve(curve)
         self._size = len(self.y)
         low, high = float(self.y.min()), float(self.y.max())
@@ -72,7 +72,7 @@ class OutlierMixture(PointwiseModel):
         ----------
         draws : Draws or array, shape (s, d)
         """
-        return np.asarray(self._batched(self._bad, points(draws)).mean(axis=0))
+        return np.asarray(self._batched(self._bad, all_draws(draws)).mean(axis=0))
 
     def _each(self, values: Values) -> FloatArray:
         return np.asarray(np.logaddexp(*self._terms(values)))

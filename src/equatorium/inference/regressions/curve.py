@@ -144,7 +144,7 @@ def spread(x: FloatArray) -> FloatArray:
     return std
 
 
-def errors(y_err: Any, n: int, name: str = "y_err") -> FloatArray:
+def deviations(y_err: Any, n: int, name: str = "y_err") -> FloatArray:
     """Check standard deviations, one a datum or one for all, (n,), above zero."""
     err = floats(y_err, name)
     err = vector(np.full(n, err) if err.ndim == 0 else err, name, n)
