@@ -259,3 +259,48 @@ def test_arithmetic_agrees_with_numpy():
     expected = -(a**2) + 3 * (b - np.minimum(a, np.e)) / np.arctan2(a, b) + np.abs(-b)
     np.testing.assert_allclose(found({"a": a, "b": b}), expected, rtol=1e-14)
     assert set(found.names) == {"a", "b"}
+
+
+def ordered():
+    """Uniform a in [0, 1], then b | a uniform in [a, 1]: nothing is left where a is 1."""
+    return Space([Parameter("a", 0, 1), Parameter("b", 0, 1, above="a")])
+
+
+class Flat:
+    def log_likelihood(self, theta):
+        return np.zeros(len(theta))
+
+
+def test_a_point_that_leaves_nothing_is_impossible_and_no_error():
+    """z = 9 is a = 1 exactly: chains come there, and to corners that no check has seen."""
+    z = np.array([[9.0, 0.3], [0.0, 0.0]])
+    posterior = eq.Posterior(ordered(), Flat())
+    assert ordered().from_normal(z).tolist() == [[1.0, 1.0], [0.5, 0.75]]
+    np.testing.assert_array_equal(ordered().contains(ordered().from_normal(z)), [False, True])
+    exact = [-np.inf, -np.log(2 * np.pi)]
+    np.testing.assert_allclose(posterior.log_prob_normal(z), exact, rtol=1e-14)
+    np.testing.assert_array_equal(posterior.log_prob_cube(np.array([[1.0, 0.3]])), -np.inf)
+    assert "leaves b nothing" in ordered().outside([[1.0, 1.0]])
+    tail = Space([Parameter("a", 0, 1), Parameter("b", 0, 1, prior="normal(0, 0.1)", below="a")])
+    found = tail.from_normal(np.array([[9.0, -9.0], [-9.0, 9.0]]))
+    assert np.isfinite(found).all() and tail.contains(found).tolist() == [True, False], "a = 1e-19"
+
+
+def test_a_corner_that_leaves_nothing_is_found_by_sampling():
+    """c < 1.99 is broken by a + b > 1.99, 5e-5 of the prior."""
+    space = Space(
+        [Parameter("a", 0, 1), Parameter("b", 0, 1), Parameter("c", 0, 1.99, above="a + b")]
+    )
+    corner = space.from_cube([[0.999, 0.999, 0.5], [0.5, 0.5, 0.5]])
+    assert space.contains(corner).tolist() == [False, True]
+    with pytest.raises(InputError, match=r"'c'.*leave it nothing"):
+        space.sample(200_000, rng=0)
+
+
+def test_samplers_do_not_stumble_over_ordered_parameters():
+    """A flat posterior is the prior: a uniform, b | a uniform above it."""
+    sampler = eq.sampler("emcee", walkers=16, max_steps=1000, until={"rhat": 1.02, "ess": 500})
+    draws = sampler.run(eq.Posterior(ordered(), Flat()), rng=0, progress=False)
+    np.testing.assert_allclose(draws.mean, [0.5, 0.75], atol=0.05)
+    # E(b^2 | a) = (1 + a + a^2) / 3, so that var(b) = 11/18 - 9/16.
+    np.testing.assert_allclose(draws.std**2, [1 / 12, 11 / 18 - 9 / 16], rtol=0.2)

@@ -47,11 +47,6 @@ def distributions(space: Any, theta: FloatArray) -> Iterator[tuple[int, Truncate
     Yields
     ------
     column, distribution
-
-    Raises
-    ------
-    InputError
-        If the bounds of a parameter leave it nothing at one of the points.
     """
     parameters, dependence = space.parameters, space.dependence
     wanted = [j for j, p in enumerate(parameters) if not p.flat]
@@ -73,21 +68,17 @@ def _left(dependence: Dependence, j: int, columns: dict[str, FloatArray]) -> Tru
     """Truncate a parameter's prior to what its bounds leave."""
     parameter = dependence.free[j]
     low, high = np.broadcast_arrays(*dependence.bounds(parameter, columns))
-    try:
-        return Truncated(parameter.distribution.base, low, high)
-    except InputError as error:
-        raise InputError(
-            f"The bounds of parameter {parameter.name!r} (above={parameter.above!r}, "
-            f"below={parameter.below!r}) leave it nothing at some values of the others: {error} "
-            "Change them, or the ranges of the others."
-        ) from error
+    return Truncated(parameter.distribution.base, np.atleast_1d(low), np.atleast_1d(high))
 
 
 def within(dependence: Dependence, theta: FloatArray) -> npt.NDArray[np.bool_]:
-    """Whether points (m, d) of the box keep all conditional bounds, shape (m,)."""
+    """Whether points (m, d) of the box keep all conditional bounds, shape (m,).
+
+    A point at which bounds leave nothing is outside, whatever its value: it has no density.
+    """
     inside = np.ones(len(theta), dtype=bool)
-    for _, x, low, high in _bounds(dependence, theta):
-        inside &= (x >= low) & (x <= high)
+    for _, x, left in _bounded(dependence, theta):
+        inside &= left.possible & (x >= left.low) & (x <= left.high)
     return inside
 
 
@@ -100,21 +91,26 @@ def first_outside(space: Any, theta: FloatArray) -> str:
     point = theta[i : i + 1]
     box = zip((p.name for p in space.parameters), point[0], space.low, space.high, strict=True)
     broken = [item for item in box if not item[2] <= item[1] <= item[3]]
-    if not broken:
-        bounds = [
-            (name, x[0], low.max(), high.min())
-            for name, x, low, high in _bounds(space.dependence, point)
-        ]
-        broken = [item for item in bounds if not item[2] <= item[1] <= item[3]]
-    name, x, low, high = broken[0]
-    return f"Point {i} has {name} = {x:.6g}, outside [{low:.6g}, {high:.6g}]"
+    if broken:
+        name, x, low, high = broken[0]
+        return f"Point {i} has {name} = {x:.6g}, outside [{low:.6g}, {high:.6g}]"
+    for name, x, left in _bounded(space.dependence, point):
+        low, high = left.low[0], left.high[0]
+        if not left.possible[0]:
+            return f"Point {i} leaves {name} nothing: its bounds are {low:.6g} and {high:.6g}"
+        if not low <= x[0] <= high:
+            return f"Point {i} has {name} = {x[0]:.6g}, outside [{low:.6g}, {high:.6g}]"
+    return ""
 
 
-def _bounds(dependence: Dependence, theta: FloatArray) -> Iterator[tuple[str, Any, Any, Any]]:
+def _bounded(
+    dependence: Dependence, theta: FloatArray
+) -> Iterator[tuple[str, FloatArray, Truncated]]:
+    """Give the parameters with conditional bounds: name, values (m,), what the bounds leave."""
     columns = dependence.complete(theta, bounds_only=True)
     for j, parameter in enumerate(dependence.free):
         if parameter.name in dependence.bounded:
-            yield parameter.name, theta[:, j], *dependence.bounds(parameter, columns)
+            yield parameter.name, theta[:, j], _left(dependence, j, columns)
 
 
 def check(space: Any) -> None:
@@ -123,9 +119,30 @@ def check(space: Any) -> None:
         return
     from scipy.stats import qmc
 
-    space.from_cube(qmc.Sobol(space.d, rng=np.random.default_rng(0)).random(_CHECKED))
+    cube = qmc.Sobol(space.d, rng=np.random.default_rng(0)).random(_CHECKED)
+    check_left(space, space.from_cube(cube))
     outside = space.outside(space.defaults[None])
     if outside:
         raise InputError(
             f"The default values break the bounds: {outside.replace('Point 0', 'it')}."
         )
+
+
+def check_left(space: Any, theta: FloatArray) -> None:
+    """Check that conditional bounds leave something at points (m, d) that came from the cube.
+
+    Raises
+    ------
+    InputError
+        If the bounds of a parameter leave it nothing at one of them.
+    """
+    for name, _, left in _bounded(space.dependence, theta):
+        if not left.possible.all():
+            bad = int(np.argmin(left.possible))
+            parameter = space.parameters[space.index(name)]
+            raise InputError(
+                f"The bounds of parameter {name!r} (above={parameter.above!r}, "
+                f"below={parameter.below!r}) leave it nothing at some values of the others: the "
+                f"prior has no probability inside [{left.low[bad]:.6g}, {left.high[bad]:.6g}]. "
+                "Change them, or the ranges of the others."
+            )

@@ -261,8 +261,10 @@ class Space(Record):
         return result
 
     def sample(self, n: int, rng: Rng = None) -> FloatArray:
-        """Draw n points from the prior, shape (n, d)."""
-        return self.from_cube(generator(rng).random((n, self.d)))
+        """Draw n points from the prior, shape (n, d); raises where bounds leave nothing."""
+        theta = self.from_cube(generator(rng).random((n, self.d)))
+        chain.check_left(self, theta)
+        return theta
 
     def get_state(self) -> dict[str, Any]:
         """All parameters and what is fixed, as JSON."""
