@@ -304,3 +304,14 @@ def test_samplers_do_not_stumble_over_ordered_parameters():
     np.testing.assert_allclose(draws.mean, [0.5, 0.75], atol=0.05)
     # E(b^2 | a) = (1 + a + a^2) / 3, so that var(b) = 11/18 - 9/16.
     np.testing.assert_allclose(draws.std**2, [1 / 12, 11 / 18 - 9 / 16], rtol=0.2)
+
+
+@pytest.mark.parametrize("prior", [None, "normal(8.5, 0.1)"])
+def test_a_default_moves_the_medians_of_those_it_bounds(prior):
+    """Given inner = 8.5, outer is uniform in [8.6, 10]."""
+    inner = Parameter("inner", 0.1, 9.0, default=8.5, prior=prior)
+    space = Space([Parameter("outer", 0.2, 10.0, above="inner + 0.1"), inner])
+    np.testing.assert_allclose(space.defaults, [9.3, 8.5], rtol=1e-14)
+    theta = latin_hypercube(space, 200, 0)
+    assert space.contains(theta).all()
+    assert stats.kstest(theta[:, 1], stats.uniform(0.1, 8.9).cdf).pvalue > 0.99, "stratified"

@@ -125,10 +125,16 @@ class Space(Record):
 
     @cached_property
     def defaults(self) -> FloatArray:
-        """Default values, shape (d,); prior medians where none is given."""
-        median = self.from_cube(np.full((1, self.d), 0.5))[0]
-        given = [p.default for p in self.parameters]
-        return read_only([m if g is None else g for g, m in zip(given, median, strict=True)])
+        """Default values, shape (d,); prior medians, given these, where there is none."""
+        half = np.full((1, self.d), 0.5)
+        theta = self.from_unit(half)
+        for j, parameter in enumerate(self.parameters):
+            if parameter.default is not None:
+                theta[:, j] = parameter.default
+        for j, prior in chain.distributions(self, theta):
+            if self.parameters[j].default is None:
+                theta[:, j] = prior.ppf(half[:, j])
+        return read_only(theta[0])
 
     def index(self, name: str) -> int:
         """Position of a free parameter; raises UnknownNameError."""
@@ -203,7 +209,8 @@ class Space(Record):
         """
         if not self.conditional:
             return self.from_unit(u)
-        return Space([replace(p, prior=None) for p in self.declared], self.fixed).from_cube(u)
+        bare = [replace(p, prior=None, default=None) for p in self.declared]
+        return Space(bare, self.fixed).from_cube(u)
 
     def to_unit(self, theta: Any) -> FloatArray:
         """Scale the box of the scaled coordinates to [0, 1]^d; points outside it lie outside."""
