@@ -131,3 +131,11 @@ def test_a_joint_prior_that_is_no_density_is_refused(wrong):
     posterior = eq.Posterior(eq.Space(space()), Data(), prior=wrong)
     with pytest.raises(InputError, match="joint prior"):
         posterior.log_prob(np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("names", [("b", "a"), ("a", "c")])
+def test_particles_of_other_parameters_are_refused(names):
+    other = eq.Space([eq.Parameter(name, -8, 8) for name in names])
+    prior = eq.ParticlePrior.of(other, banana(100))
+    with pytest.raises(InputError, match=f"prior is over {', '.join(names)}, but .* over a, b"):
+        eq.Posterior(eq.Space(space()), Data(), prior=prior)

@@ -89,6 +89,12 @@ class Posterior:
                 f"The region is over {', '.join(region.space.names)}, but the posterior over "
                 f"{', '.join(space.names)}. Use the space of the waves."
             )
+        known = getattr(getattr(prior, "space", None), "names", space.names)
+        if known != space.names:
+            raise InputError(
+                f"The joint prior is over {', '.join(known)}, but the posterior over "
+                f"{', '.join(space.names)}. Make it in the space of the posterior."
+            )
         self.space = space
         self.likelihood = likelihood
         names = tuple(getattr(likelihood, "names", space.names))
