@@ -139,3 +139,15 @@ def test_particles_of_other_parameters_are_refused(names):
     prior = eq.ParticlePrior.of(other, banana(100))
     with pytest.raises(InputError, match=f"prior is over {', '.join(names)}, but .* over a, b"):
         eq.Posterior(eq.Space(space()), Data(), prior=prior)
+
+
+def test_a_joint_prior_gives_nothing_where_the_spaces_own_is_zero():
+    """As in the normal view, which never comes there."""
+    box = eq.Space([eq.Parameter("a", 0, 1, prior="uniform(0.2, 0.8)"), eq.Parameter("b", -8, 8)])
+    theta = np.array([[0.1, 0.0], [0.5, 0.0]])
+    inside = DATA.logpdf(theta[1]) + joint(theta[1])
+    for prior, expected in ((joint, [-np.inf, inside]), (lambda t: np.full(2, -np.inf), -np.inf)):
+        posterior = eq.Posterior(box, Data(), prior=prior)
+        np.testing.assert_allclose(posterior.log_prob(theta), expected, rtol=1e-13)
+        found = posterior.log_prob_box(box.to_unit(theta)) - np.log(16.0)
+        np.testing.assert_allclose(found, expected, rtol=1e-13)

@@ -172,7 +172,10 @@ class Posterior:
                 f"The joint prior of {len(theta)} points must be one log-density each, a number or "
                 f"-inf, but it is {joint!r:.200}."
             )
-        return joint - self.space.log_prior(theta)
+        own = self.space.log_prior(theta)
+        # Where the space's own prior is zero, no view comes, whatever the joint one says.
+        impossible = np.full(len(theta), -np.inf)
+        return np.subtract(joint, own, out=impossible, where=np.isfinite(own))
 
     def log_prob_box(self, u: FloatArray) -> FloatArray:
         """Log-density (m,) in the unit box of the scaled coordinates u (m, d)."""
