@@ -175,7 +175,7 @@ class Posterior:
         own = self.space.log_prior(theta)
         # Where the space's own prior is zero, no view comes, whatever the joint one says.
         impossible = np.full(len(theta), -np.inf)
-        return np.subtract(joint, own, out=impossible, where=np.isfinite(own))
+        return np.asarray(np.subtract(joint, own, out=impossible, where=np.isfinite(own)))
 
     def log_prob_box(self, u: FloatArray) -> FloatArray:
         """Log-density (m,) in the unit box of the scaled coordinates u (m, d)."""
