@@ -315,3 +315,25 @@ def test_a_default_moves_the_medians_of_those_it_bounds(prior):
     theta = latin_hypercube(space, 200, 0)
     assert space.contains(theta).all()
     assert stats.kstest(theta[:, 1], stats.uniform(0.1, 8.9).cdf).pvalue > 0.99, "stratified"
+
+
+def test_fixed_numbers_lie_in_their_range_and_bounds():
+    """b = 0.2 keeps its bound above a only if a stays below 0.2."""
+    free = [Parameter("a", 0, 1), Parameter("b", 0, 1)]
+    with pytest.raises(InputError, match=r"'b' cannot be fixed to 7, outside its range \[0, 1\]"):
+        Space(free, {"b": 7.0})
+    with pytest.raises(InputError, match=r"'b'.* leave not what .*: 0.2 is outside"):
+        ordered().fix(b=0.2)
+    with pytest.raises(InputError, match=r"'b'.* leave not what .*: 0.5 is outside"):
+        Space([*ordered().declared, Parameter("c", 0, 1)], {"half": 0.5}).fix(b="half")
+    narrow = ordered().replace("a", high=0.2).fix(b=0.2)
+    assert not narrow.conditional and narrow.contains([[0.1], [0.2]]).all()
+    assert narrow.complete([[0.1]]).tolist() == [[0.1, 0.2]]
+
+
+def test_the_bounds_of_a_derived_parameter_hold_at_every_point():
+    """b = a^8 + 0.9 stays below 1.899 but in a corner that 256 points miss."""
+    space = Space([Parameter("a", 0, 1), Parameter("b", 0, 2, below="1.899")], {"b": "a**8 + 0.9"})
+    assert space.contains([[0.5], [0.9999]]).tolist() == [True, False]
+    assert space.outside([[0.9999]]).startswith("Point 0 has b = 1.8992, outside [-inf, 1.899]")
+    assert space.log_prior([[0.9999]]) == -np.inf

@@ -77,8 +77,8 @@ def within(dependence: Dependence, theta: FloatArray) -> npt.NDArray[np.bool_]:
     A point at which bounds leave nothing is outside, whatever its value: it has no density.
     """
     inside = np.ones(len(theta), dtype=bool)
-    for _, x, left in _bounded(dependence, theta):
-        inside &= left.possible & (x >= left.low) & (x <= left.high)
+    for _, x, low, high, possible in _bounded(dependence, theta):
+        inside &= possible & (x >= low) & (x <= high)
     return inside
 
 
@@ -94,28 +94,34 @@ def first_outside(space: Any, theta: FloatArray) -> str:
     if broken:
         name, x, low, high = broken[0]
         return f"Point {i} has {name} = {x:.6g}, outside [{low:.6g}, {high:.6g}]"
-    for name, x, left in _bounded(space.dependence, point):
-        low, high = left.low[0], left.high[0]
-        if not left.possible[0]:
+    for name, *row in _bounded(space.dependence, point):
+        value, low, high, possible = (np.ravel(part)[0] for part in row)
+        if not possible:
             return f"Point {i} leaves {name} nothing: its bounds are {low:.6g} and {high:.6g}"
-        if not low <= x[0] <= high:
-            return f"Point {i} has {name} = {x[0]:.6g}, outside [{low:.6g}, {high:.6g}]"
+        if not low <= value <= high:
+            return f"Point {i} has {name} = {value:.6g}, outside [{low:.6g}, {high:.6g}]"
     return ""
 
 
-def _bounded(
-    dependence: Dependence, theta: FloatArray
-) -> Iterator[tuple[str, FloatArray, Truncated]]:
-    """Give the parameters with conditional bounds: name, values (m,), what the bounds leave."""
+def _bounded(dependence: Dependence, theta: FloatArray) -> Iterator[tuple[str, Any, Any, Any, Any]]:
+    """Give the parameters with conditional bounds: name, values, edges, whether these leave any.
+
+    The bounds of fixed, tied and derived ones hold too, though there is nothing to truncate.
+    """
     columns = dependence.complete(theta, bounds_only=True)
     for j, parameter in enumerate(dependence.free):
         if parameter.name in dependence.bounded:
-            yield parameter.name, theta[:, j], _left(dependence, j, columns)
+            left = _left(dependence, j, columns)
+            yield parameter.name, theta[:, j], left.low, left.high, left.possible
+    for name in (name for name in dependence.bounded if name in dependence.fixed):
+        above, below = dependence.bounded[name]
+        low = -np.inf if above is None else above(columns)
+        yield name, columns[name], low, np.inf if below is None else below(columns), True
 
 
 def check(space: Any) -> None:
     """Check that conditional bounds leave something everywhere, and the defaults inside."""
-    if not space.conditional:
+    if not space.dependence.bounded:
         return
     from scipy.stats import qmc
 
@@ -134,15 +140,20 @@ def check_left(space: Any, theta: FloatArray) -> None:
     Raises
     ------
     InputError
-        If the bounds of a parameter leave it nothing at one of them.
+        If the bounds of a parameter leave it nothing at one of them, or not what it is fixed to.
     """
-    for name, _, left in _bounded(space.dependence, theta):
-        if not left.possible.all():
-            bad = int(np.argmin(left.possible))
-            parameter = space.parameters[space.index(name)]
-            raise InputError(
-                f"The bounds of parameter {name!r} (above={parameter.above!r}, "
-                f"below={parameter.below!r}) leave it nothing at some values of the others: the "
-                f"prior has no probability inside [{left.low[bad]:.6g}, {left.high[bad]:.6g}]. "
-                "Change them, or the ranges of the others."
-            )
+    for name, *row in _bounded(space.dependence, theta):
+        value, low, high, possible = np.broadcast_arrays(*row)
+        kept = possible & (value >= low) & (value <= high)
+        if kept.all():
+            continue
+        bad = np.unravel_index(np.argmin(kept), kept.shape)
+        parameter = next(p for p in space.declared if p.name == name)
+        edges = f"[{low[bad]:.6g}, {high[bad]:.6g}]"
+        what = f"it nothing at some values of the others: no probability is inside {edges}"
+        if name in space.fixed:
+            what = f"not what it is fixed to at some: {value[bad]:.6g} is outside {edges}"
+        raise InputError(
+            f"The bounds of parameter {name!r} (above={parameter.above!r}, "
+            f"below={parameter.below!r}) leave {what}. Change them, or the ranges of the others."
+        )

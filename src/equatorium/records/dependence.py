@@ -21,7 +21,7 @@ class Dependence:
 
     Parameters
     ----------
-    free : tuple of Parameter
+    declared : tuple of Parameter
     names : tuple of str
         All names, those of fixed parameters too.
     fixed : dict
@@ -33,12 +33,17 @@ class Dependence:
         If parameters depend on each other in a circle.
     """
 
-    free: tuple[Parameter, ...]
+    declared: tuple[Parameter, ...]
     names: tuple[str, ...]
     fixed: Fixed
 
     def __post_init__(self) -> None:
         self.order  # noqa: B018  (a circle raises here, not later)
+
+    @cached_property
+    def free(self) -> tuple[Parameter, ...]:
+        """The free parameters."""
+        return tuple(p for p in self.declared if p.name not in self.fixed)
 
     @cached_property
     def rules(self) -> dict[str, float | str | Expression]:
@@ -47,10 +52,10 @@ class Dependence:
 
     @cached_property
     def bounded(self) -> dict[str, tuple[Expression | None, Expression | None]]:
-        """Conditional bounds of the free parameters that have any."""
+        """Conditional bounds of the parameters that have any, fixed ones too."""
         return {
             p.name: (self._bound(p, "above"), self._bound(p, "below"))
-            for p in self.free
+            for p in self.declared
             if p.above or p.below
         }
 
@@ -86,7 +91,9 @@ class Dependence:
     @cached_property
     def for_bounds(self) -> frozenset[str]:
         """Names of the parameters that conditional bounds depend on."""
-        needed = {name for bounded in self.bounded for name in self._needs(bounded)}
+        sides = [side for both in self.bounded.values() for side in both if side is not None]
+        needed = {name for side in sides for name in side.names}
+        needed |= self.bounded.keys() & self.fixed.keys()
         for name in reversed(self.order):
             if name in needed:
                 needed.update(self._needs(name))

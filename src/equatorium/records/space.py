@@ -44,7 +44,9 @@ class Space(Record):
     fixed : mapping, optional
         From a name to a number, to the name of the parameter whose value it takes, or to
         arithmetic on others such as ``"a + 2 * log10(b)"`` (`equatorium.records.expression` says
-        what it may hold). Names that are not among `parameters` follow them in `all_names`.
+        what it may hold). A number must lie in the parameter's range, and all that is fixed must
+        keep the conditional bounds of its parameter. Names that are not among `parameters` follow
+        them in `all_names`.
 
     Examples
     --------
@@ -67,7 +69,7 @@ class Space(Record):
                 raise InputError(f"A Space is made of Parameters, but one is {parameter!r}.")
         unique_names((p.name for p in declared), "parameters")
         object.__setattr__(self, "declared", declared)
-        object.__setattr__(self, "fixed", check_fixed(fixed, tuple(p.name for p in declared)))
+        object.__setattr__(self, "fixed", check_fixed(fixed, declared))
         if not self.parameters:
             raise InputError("A Space needs at least one free parameter, but there is none.")
         chain.check(self)
@@ -91,12 +93,12 @@ class Space(Record):
     @cached_property
     def dependence(self) -> Dependence:
         """Which parameters depend on which others."""
-        return Dependence(self.parameters, self.all_names, self.fixed)
+        return Dependence(self.declared, self.all_names, self.fixed)
 
     @property
     def conditional(self) -> bool:
         """Whether bounds of free parameters depend on others."""
-        return bool(self.dependence.bounded)
+        return any(p.above or p.below for p in self.parameters)
 
     @property
     def derived_names(self) -> tuple[str, ...]:
@@ -193,7 +195,7 @@ class Space(Record):
         if theta.ndim != 2 or theta.shape[1] != self.d:
             raise ShapeError(f"theta must have shape (m, {self.d}), but it is {theta.shape}.")
         inside = np.asarray(((theta >= self.low) & (theta <= self.high)).all(1))
-        if self.conditional and inside.any():
+        if self.dependence.bounded and inside.any():
             inside[inside] = chain.within(self.dependence, theta[inside])
         return inside
 
