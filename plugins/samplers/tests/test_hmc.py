@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 import equatorium as eq
-from equatorium.errors import InputError, NotConvergedWarning
+from equatorium.errors import FileFormatError, InputError, NotConvergedWarning
 from equatorium_samplers import trajectory
 from equatorium_samplers.hmc import HMC
 
@@ -155,6 +155,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, after):
     assert np.array_equal(whole.samples, again.samples)
     assert whole.meta == again.meta
     assert resumed.calls < counted.calls - after + 60
+
+
+def test_a_store_without_what_was_learned_is_refused(tmp_path):
+    problem, store = posterior(Normal()), tmp_path / "c.h5"
+    run(problem, warmup=40, max_steps=16, store=store)
+    with h5py.File(store, "r+") as file:
+        del file["memory/root"]
+    with pytest.raises(FileFormatError, match="memory"):
+        run(problem, warmup=40, max_steps=32, store=store)
 
 
 SCRIPT = """
