@@ -29,7 +29,7 @@ def test_doctests(name, monkeypatch, tmp_path):
     assert result.attempted > 0
 
 
-PAGES = ["priors"]
+PAGES = ["calibration", "checks", "likelihoods", "priors", "samplers"]
 
 
 @pytest.mark.parametrize("page", PAGES)

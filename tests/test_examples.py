@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.interpolate import make_interp_spline
 
 import equatorium as eq
 from equatorium.study.plan import read_plan
@@ -56,7 +58,8 @@ def test_a_table_of_runs_needs_fifteen_lines(tmp_path):
 def test_the_calibration_script_says_what_the_toml_says(tmp_path, monkeypatch):
     folder = ROOT / "examples" / "galaxy_formation"
     plan = read_plan(folder / "study.toml")
-    asked = {}
+    asked, checks = {}, []
+    monkeypatch.setattr(eq.Study, "check", lambda self, name: checks.append(name))
     monkeypatch.setattr(eq.Study, "history_match", lambda self, waves: asked.update(waves=waves))
     monkeypatch.setattr(eq.Study, "sample", lambda self, name, **o: asked.update(sampler=(name, o)))
     monkeypatch.setattr(eq.Study, "summary", lambda self: asked.update(study=self))
@@ -68,6 +71,7 @@ def test_the_calibration_script_says_what_the_toml_says(tmp_path, monkeypatch):
     assert scripted.discrepancy == written.discrepancy
     assert asked["study"].steps.path == plan.study.steps.path
     assert Path(asked["report"]) == plan.report
+    assert tuple(checks) == plan.checks
     assert tuple(asked["waves"]) == tuple(
         tomllib.loads((folder / "study.toml").read_text())["wave"]
     )
@@ -89,6 +93,69 @@ def test_the_shipped_table_is_what_its_script_makes():
     theta = [dict(zip(inputs, runs.X[7], strict=True)).get(k, v) for k, v in others.items()]
     again = galaxies.evaluate(np.array(theta), rng=0).values[4:17]
     assert np.all(np.abs(again - runs.Y[7]) < 6 * np.sqrt(runs.noise[7]) + 0.02)
+
+
+NEBULA = ROOT / "examples" / "nebula" / "hii_region.py"
+
+
+def posterior_in(out):
+    """Mean and standard deviation by name, off a printed summary of draws."""
+    rows = re.findall(r"^(\w+) +(-?[\d.]+) +([\d.]+) .* [\d.]+$", out.split("burn-in")[1], re.M)
+    return {name: (float(mean), float(sd)) for name, mean, sd in rows}
+
+
+def test_the_nebula_is_found_in_a_made_up_grid(tmp_path, monkeypatch):
+    assert len(NEBULA.read_text().splitlines()) <= 100
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    out = run(NEBULA, tmp_path)
+    assert "made-up grid" in out and "Converged." in out
+    found = posterior_in(out)
+    for name, true in {"log_U": -2.8, "log_P": 6.3, "log_OH": 8.7, "scatter": 0.03}.items():
+        mean, sd = found[name]
+        assert abs(mean - true) < 3 * sd, name
+    for figure in ("lines", "corner"):
+        assert (tmp_path / f"hii_region_{figure}.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+@pytest.mark.skipif("EQUATORIUM_DATA" not in os.environ, reason="EQUATORIUM_DATA is not set")
+def test_the_observed_nebula_is_where_the_grid_itself_puts_it(tmp_path):
+    """The same posterior, summed over the grid refined by splines, without any emulator."""
+    folder = Path(os.environ["EQUATORIUM_DATA"]) / "simulations"
+    script = NEBULA.read_text()
+    listed = (folder / "nebula_hii_observed_lines.txt").read_text().split("NB_Model_HII")[0]
+    numbers = set(re.findall(r"\d+\.\d+", listed))
+    assert len(numbers) == 16 and numbers <= set(re.findall(r"\d+\.\d+", script))
+
+    file = np.load(folder / "nebula_hii_grid.npz")
+    names = {"__file__": str(NEBULA), "__name__": "nebula"}
+    exec(script.split("def ")[0], names)
+    nodes = [np.unique(x).astype(float) for x in file["X"].T]
+    columns = [list(file["ynames"]).index(line) for line in names["LINES"]]
+    Y = np.log10(np.nan_to_num(file["Y"][:, columns].astype(float), nan=1e-5))
+    order = np.lexsort(file["X"].T[::-1])
+    Y = Y[order].reshape(*map(len, nodes), -1)
+    fine = [np.linspace(n[0], n[-1], 61) for n in nodes]
+    for axis in range(3):
+        Y = make_interp_spline(nodes[axis], Y, axis=axis)(fine[axis])
+    own, shared = names["ERROR"] / names["FLUX"], names["HBETA_ERROR"] / names["HBETA"]
+    r = np.log10(names["FLUX"] / names["HBETA"]) - Y.reshape(-1, len(columns))
+    weight = np.zeros(len(r))
+    for scatter in np.geomspace(0.01, 0.5, 40):  # its prior is even in the logarithm
+        S = (np.diag(own**2) + shared**2) / np.log(10) ** 2 + scatter**2 * np.eye(len(columns))
+        weight += np.exp(stats.multivariate_normal(cov=S).logpdf(r))
+    X = np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1).reshape(-1, 3)
+    mean = np.average(X, axis=0, weights=weight)
+    sd = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+
+    out = run(NEBULA, tmp_path)
+    assert "NebulaBayes" in out and "PASSED" in out and "Converged." in out
+    found = posterior_in(out)
+    print(mean, sd, found)
+    for j, name in enumerate(("log_U", "log_P", "log_OH")):
+        assert abs(found[name][0] - mean[j]) < 0.2 * sd[j], name
+        assert found[name][1] == pytest.approx(sd[j], rel=0.2), name
 
 
 @pytest.mark.parametrize("name", ["gp", "galaxies", "example"])

@@ -44,6 +44,15 @@ def test_a_joint_prior_and_dependent_parameters_mean_what_they_meant():
     np.testing.assert_allclose(file["prior"].space.complete(file["theta"]), file["complete"])
 
 
+def test_a_calibration_says_what_it_said():
+    file = eq.load(FILES / "calibration-1.h5")
+    found, told = file["calibration"], file["numbers"]
+    assert found.p_values == pytest.approx(told["p_values"], abs=1e-3)
+    assert found.coverage_p == pytest.approx(told["coverage_p"], abs=1e-3)
+    assert found.mean_square == pytest.approx(told["mean_square"])
+    assert found.passed == told["passed"]
+
+
 def test_records_give_the_numbers_that_they_gave(kept):
     file = eq.load(kept)
     things, numbers = file["things"], file["numbers"]

@@ -558,6 +558,7 @@ def test_describe(fitted):
     assert storage.describe(SPACE) == "Space (2 parameters)"
     assert storage.describe(fitted) == "Line (2 d)"
     assert storage.describe({"a": None, "b": np.zeros(2)}) == "a: None, b: float64 array (2,)"
+    assert storage.describe({"a": "short", "b": "long\n" * 20}) == "a: 'short', b: text of 20 lines"
 
 
 def test_a_full_disk_keeps_the_old_file_and_says_what_to_do(tmp_path):

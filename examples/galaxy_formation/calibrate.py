@@ -20,5 +20,7 @@ study.history_match(
     ]
 )
 draws = study.sample("emcee", walkers=48, until={"rhat": 1.01, "ess": 400})
+for name in ("goodness-of-fit", "error-budget", "discrepancy"):
+    study.check(name)
 print(study.summary())
 study.write_report("results/galaxy_formation")

@@ -68,6 +68,10 @@ class NotValidatedError(EquatoriumError):
     """An emulator without a passing validation report is asked to judge data."""
 
 
+class UnreliableWeightsError(EquatoriumError):
+    """Importance weights rest on so few draws that what they say means nothing."""
+
+
 class PluginWarning(UserWarning):
     """A plugin is broken; the others work."""
 

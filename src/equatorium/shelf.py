@@ -73,7 +73,7 @@ def register_simulators() -> Iterable[Method]:
 
 @hookimpl
 def register_samplers() -> Iterable[Method]:
-    """Return the affine-invariant ensemble sampler."""
+    """Return the affine-invariant ensemble samplers."""
     return [
         Method(
             name="emcee",
@@ -85,5 +85,17 @@ def register_samplers() -> Iterable[Method]:
                 "Foreman-Mackey D., Hogg D. W., Lang D. & Goodman J. 2013, Publications of the "
                 "Astronomical Society of the Pacific 125, 306, doi:10.1086/670067",
             ),
-        )
+        ),
+        Method(
+            name="batched-ensemble",
+            target="equatorium.inference.batched:BatchedEnsemble",
+            summary="The moves of emcee, all ensembles as one batch, for fast likelihoods",
+            capabilities={"restart", "vectorised"},
+            reference=(
+                "ter Braak C. J. F. 2006, Statistics and Computing 16, 239, "
+                "doi:10.1007/s11222-006-8769-1",
+                "ter Braak C. J. F. & Vrugt J. A. 2008, Statistics and Computing 18, 435, "
+                "doi:10.1007/s11222-008-9104-9",
+            ),
+        ),
     ]

@@ -66,6 +66,7 @@ RECORDS = {
     "region": "equatorium.history.region:Region",
     "particle-prior": "equatorium.inference.particle_prior:ParticlePrior",
     "draws": "equatorium.inference.draws:Draws",
+    "calibration": "equatorium.inference.calibrated:Calibration",
 }
 
 _DOCUMENT = "%json"  # no quoted key can read so: after % stand two hexadecimal digits
@@ -143,6 +144,8 @@ def describe(thing: Any) -> str:
     """
     if isinstance(thing, np.ndarray):
         return f"{thing.dtype} array {thing.shape}"
+    if isinstance(thing, str) and len(thing) > 60:
+        return f"text of {len(thing.splitlines())} lines"
     if isinstance(thing, Mapping):
         return ", ".join(f"{key}: {describe(value)}" for key, value in thing.items())
     sizes = {"n": "runs", "d": "parameters", "p": "outputs", "q": "data", "n_features_in_": "d"}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from equatorium.emulate.surrogate import Surrogate
+from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.inference.posterior import Posterior
 from equatorium.interfaces.emulator import Emulator
@@ -81,10 +82,20 @@ def build(d=3, q=5, edge=9.0, emulator=None, seed=0, error=0.5, **options):
     return Problem(space, A, likelihood, Posterior(space, likelihood), S, mean, covariance)
 
 
+def exact_draws(problem, seed=0, steps=100, mean=None, covariance=None):
+    """Independent draws from a problem's posterior, or from another Gaussian over its space."""
+    mean = problem.mean if mean is None else mean
+    covariance = problem.covariance if covariance is None else covariance
+    x = np.random.default_rng(seed).multivariate_normal(mean, covariance, size=(4, steps, 16))
+    return Draws(problem.space.names, x, np.zeros(x.shape[:-1]), problem.space)
+
+
 @pytest.fixture(scope="session")
 def tools():
     """What the test files build problems from."""
-    return SimpleNamespace(build=build, Linear=Linear, Silent=Silent, Problem=Problem)
+    return SimpleNamespace(
+        build=build, Linear=Linear, Silent=Silent, Problem=Problem, exact_draws=exact_draws
+    )
 
 
 @pytest.fixture

@@ -123,6 +123,13 @@ def test_too_few_steps_to_say_anything():
     assert not evidence.converged
 
 
+def test_three_ensembles_are_too_few():
+    x = np.random.default_rng(3).standard_normal((4, 200, 16, 1))
+    assert assess(x, ("a",)).converged
+    assert assess(x[:3], ("a",)).reasons == ("4 ensembles are asked for, but there are 3",)
+    assert not assess(x[:1], ("a",)).converged
+
+
 def test_thresholds():
     assert limits(None) == {"rhat": 1.01, "ess": 400.0}
     assert limits({}) == {}

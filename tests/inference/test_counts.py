@@ -130,7 +130,7 @@ def test_hopeless_points_are_finite_and_low():
         (
             lambda: eq.PoissonLikelihood(MODEL, eq.Observation(N + 0.5, 0 * N)),
             InputError,
-            r"whole numbers, but datum 0 is 3\.5",
+            r"Datum 0 is 3\.5, but PoissonLikelihood needs whole",
         ),
         (lambda: eq.PoissonLikelihood(MODEL, SEEN, exposure=0), ShapeError, "exposure"),
         (lambda: eq.PoissonLikelihood(MODEL, SEEN, exposure=[1, 2]), ShapeError, "4 data"),

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError
+from equatorium.errors import InputError, PluginLoadError, ShapeError, StateError, UnknownNameError
 from equatorium.inference.draws import Draws
+from equatorium.plots import corner, trace
 from equatorium.records.space import Parameter, Space
 from equatorium.storage import load, save
 
@@ -68,13 +69,25 @@ def test_summary_of_converged_draws():
     assert lines[-1] == "Converged."
 
 
+def words(figure):
+    """All text of the figure itself, and of its legends."""
+    titles = [legend.get_title() for legend in figure.legends]
+    return " ".join(text.get_text() for text in [*figure.texts, *titles])
+
+
 def test_what_is_not_converged_says_so_everywhere():
     draws = make(shift=1.0)
     assert not draws.converged
     assert "NOT CONVERGED" in draws.summary()
     assert "R-hat of mass" in draws.summary()
     assert draws.get_state()["convergence"]["converged"] is False
-    assert draws.to_arviz()["posterior"].attrs["converged"] == 0
+    attributes = draws.to_arviz()["posterior"].attrs
+    assert attributes["converged"] == 0
+    assert "R-hat of mass" in attributes["reasons"]
+    for figure in (corner(draws), trace(draws)):
+        assert "NOT CONVERGED" in words(figure)
+    for figure in (corner(make()), trace(make())):
+        assert "NOT CONVERGED" not in words(figure)
     assert draws.rhat["mass"] > 1.01 > draws.rhat["rate"]
 
 
@@ -112,8 +125,77 @@ def test_arviz_sees_the_same_draws():
     )
 
 
+def test_arviz_gets_the_data_too(tools):
+    """Densities in closed form, and arviz can do its leave-one-out with what it is handed."""
+    import arviz_stats
+
+    problem = tools.build(q=20)
+    rng = np.random.default_rng(0)
+    x = rng.multivariate_normal(problem.mean, problem.covariance, (4, 100, 8))
+    draws = Draws(problem.space.names, x, np.zeros(x.shape[:3]), problem.space)
+    tree = draws.to_arviz(problem.likelihood, rng=1)
+    groups = {"log_likelihood", "observed_data", "posterior_predictive"}
+    assert groups < set(tree.children)
+    observed = problem.likelihood.observation
+    assert np.array_equal(tree["observed_data"]["data"], observed.values)
+    assert tree["log_likelihood"]["data"].dims == ("chain", "draw", "datum")
+    assert tree["log_likelihood"]["datum"].values.tolist() == list(observed.names)
+    # The data are independent: each has its own normal density.
+    mean, sd = problem.A @ x[2, 31, 5], np.sqrt(problem.S[0, 0])
+    exact = stats.norm(mean, sd).logpdf(observed.values)
+    assert tree["log_likelihood"]["data"][2 * 8 + 5, 31].values == pytest.approx(exact)
+    replicated = tree["posterior_predictive"]["data"].values.reshape(-1, 20)
+    assert replicated.mean(axis=0) == pytest.approx(problem.A @ problem.mean, abs=0.1)
+    assert arviz_stats.loo(tree).elpd < 0
+    with pytest.raises(InputError, match="draws are of mass, rate"):
+        make().to_arviz(problem.likelihood)
+
+
+def test_corner_takes_the_draws_directly():
+    import corner
+    from matplotlib.figure import Figure
+
+    draws = make()
+    figure = corner.corner(draws.flat, labels=list(draws.names), fig=Figure())
+    assert [axes.get_xlabel() for axes in figure.axes[2:]] == ["mass", "rate"]
+
+
+def test_getdist_sees_the_same_draws():
+    pytest.importorskip("getdist")
+    draws = make(shift=1.0)
+    samples = draws.to_getdist()
+    assert samples.getParamNames().list() == ["mass", "rate"]
+    assert samples.getMeans() == pytest.approx(draws.mean)
+    assert np.sqrt(np.diag(samples.cov())) == pytest.approx(draws.std, rel=1e-3)
+    assert len(samples.getSeparateChains()) == 4
+    assert (samples.ranges.getLower("rate"), samples.ranges.getUpper("mass")) == (0.01, 10)
+    assert samples.loglikes.min() == pytest.approx(-draws.log_prob.max())
+    assert samples.getLabel() == "NOT CONVERGED"
+
+
+def test_without_getdist_the_remedy_is_named(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "getdist", None)
+    with pytest.raises(PluginLoadError, match=r"pip install equatorium\[getdist\]"):
+        make().to_getdist()
+
+
+def test_pandas_sees_the_same_draws():
+    draws = make(shift=1.0)
+    frame = draws.to_pandas()
+    assert list(frame.columns) == ["mass", "rate", "log_prob"]
+    assert frame.loc[(2, 7, 3), "rate"] == draws.samples[2, 7, 3, 1]
+    assert frame["mass"].groupby("ensemble").mean()[0] == pytest.approx(
+        draws.samples[0, ..., 0].mean()
+    )
+    assert frame.attrs["converged"] is False
+    assert any("R-hat of mass" in reason for reason in frame.attrs["reasons"])
+
+
 def test_table():
     table = make().to_table()
+    assert table.meta["converged"] is True
     assert table.colnames == ["mass", "rate", "log_prob"]
     assert str(table["mass"].unit) == "kg"
     assert len(table) == 4 * 200 * 16

@@ -132,6 +132,14 @@ def test_free_scales_enter_covariance_and_determinant(scales):
     assert gradient == pytest.approx(true, rel=1e-6, abs=1e-6 * np.abs(true).max())
 
 
+def test_gradient_without_free_scales_needs_no_matrix_of_data(monkeypatch):
+    monkeypatch.setattr(np.linalg, "inv", None)
+    theta = points(2)
+    for likelihood in (fitted(), eq.StudentLikelihood(fitted().surrogate, seen(), df=3)):
+        _, gradient = likelihood.log_likelihood_and_gradient(theta)
+        assert gradient == pytest.approx(differences(likelihood.log_likelihood, theta), rel=1e-5)
+
+
 def test_free_scales_beside_an_emulator(tools):
     problem = tools.build(emulator=tools.Linear(0.05, slope=0.3, dense=True))
     likelihood = eq.GaussianLikelihood(
@@ -172,6 +180,8 @@ def test_wrong_scales_say_what_is_wrong():
         fitted(free={"jiter": "s"})
     with pytest.raises(InputError, match=r"std of the discrepancy is the number 0\.1"):
         fitted(discrepancy=eq.Discrepancy(0.1, diagonal=True), free={"std": "d"})
+    with pytest.raises(InputError, match="free must be of the type Mapping"):
+        fitted(free=["jitter"])
     with pytest.raises(InputError, match="diagonal=True"):
         fitted(free={"std": "d"})
     with pytest.raises(InputError, match="'slope' occurs more than once"):

@@ -19,6 +19,7 @@ from equatorium.history.region import Region
 from equatorium.inference.posterior import Posterior
 from equatorium.inference.sampling import Emcee
 from equatorium.records.space import Parameter, Space
+from equatorium.registry import create
 
 FEW = {"walkers": 16, "until": {}, "max_steps": 100}
 
@@ -343,3 +344,33 @@ def test_it_is_registered():
     sampler = registry.create("sampler", "emcee", walkers=32)
     assert isinstance(sampler, Emcee)
     assert sampler.get_params()["walkers"] == 32
+
+
+# -- where draws come from -----------------------------------------------------------------
+
+
+def test_a_file_tells_how_to_make_the_draws_again(tmp_path, problem):
+    from equatorium.storage import load, save
+
+    rng = np.random.default_rng(17)
+    problem.posterior.identity = "my study"
+    draws = run(problem.posterior, rng=rng, store=tmp_path / "chain.h5")
+    save(tmp_path / "draws.h5", draws)
+    told = load(tmp_path / "draws.h5").meta["provenance"]
+    assert told["sampler"]["use"] == "equatorium/emcee"
+    assert told["posterior"] == {"identity": "my study", "parameters": ["x0", "x1", "x2"]}
+    assert told["likelihood"] == "GaussianLikelihood"
+    assert told["emulator"] == {"class": "Linear"}
+    assert told["versions"]["numpy"] == np.__version__
+    with h5py.File(tmp_path / "draws.h5") as file:
+        assert len(file.attrs["created"]) == len(b"2026-01-01T00:00:00+00:00")
+    # By what it tells, and nothing else.
+    again = run(
+        problem.posterior,
+        create("sampler", told["sampler"]["use"], **told["sampler"]["options"]),
+        rng=np.random.default_rng(np.random.SeedSequence(**told["seed"])),
+    )
+    same(again, draws)
+    # A resumed run keeps the seed that its chains began with.
+    resumed = run(problem.posterior, rng=99, store=tmp_path / "chain.h5")
+    assert resumed.meta == draws.meta

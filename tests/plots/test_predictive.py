@@ -88,6 +88,12 @@ def test_data_without_coordinates_go_by_number():
     assert figure.axes[0].containers[-1].lines[0].get_xdata().tolist() == [0, 1]
 
 
+def test_what_the_figure_must_say_is_on_it(observation, samples, drawn):
+    figure = predictive_functions(observation, samples, notice="NOT CONVERGED")
+    assert figure.legends[0].get_title().get_text() == "NOT CONVERGED"
+    assert drawn.legends[0].get_title().get_text() == ""
+
+
 def test_what_does_not_fit_raises(observation, samples):
     with pytest.raises(ShapeError, match="samples"):
         predictive_functions(observation, samples[:, :5])

@@ -61,6 +61,8 @@ def test_algebra_equals_numpy(kind, batch):
     np.testing.assert_allclose(c.mahalanobis(r), (r * x).sum(-1), rtol=1e-9)
     np.testing.assert_allclose(c.logdet(), np.linalg.slogdet(S)[1], rtol=1e-10, atol=1e-11)
     assert c.logdet().shape == c.mahalanobis(r).shape == batch
+    inverse = np.diagonal(np.linalg.inv(S), axis1=-2, axis2=-1)
+    np.testing.assert_allclose(c.precision_diagonal(), inverse, rtol=1e-9)
 
 
 def test_one_covariance_serves_many_residuals(kind):

@@ -37,19 +37,19 @@ class Line(eq.Simulator):
         return offset + slope * self.outputs.coords["x"] + 0.1 * np.log10(scale)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def line():
     return Line
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def observed():
     x = np.linspace(0.1, 0.9, 4)
     values = TRUTH["offset"] + TRUTH["slope"] * x + 0.1 * np.log10(TRUTH["scale"])
     return eq.Observation(values, np.full(4, 0.1), coords={"x": x}, unit="dex")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def polynomial():
     """Return the exact emulator of `Line`."""
     return lambda: eq.emulator("trend-gp", trend="linear")

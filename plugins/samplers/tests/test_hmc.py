@@ -1,12 +1,7 @@
 """hmc against closed forms, walls and interruptions; with wrong twins that are found out."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 import warnings
-from pathlib import Path
 from types import SimpleNamespace
 
 import h5py
@@ -124,8 +119,10 @@ def test_a_funnel_shows_as_divergences():
             return self.log_likelihood_and_gradient(theta)[0]
 
     space = eq.Space([eq.Parameter("a", -12, 12), eq.Parameter("b", -200, 200)])
-    draws = run(eq.Posterior(space, Funnel()), max_steps=600)
-    assert draws.meta["divergences"] > 0
+    few = {"chains": 8, "warmup": 60, "max_steps": 100, "max_leapfrogs": 32}
+    assert run(eq.Posterior(space, Funnel()), **few).meta["divergences"] > 50
+    # not because so little was learned: a normal has none
+    assert run(posterior(Normal(2), d=2), **few).meta["divergences"] == 0
 
 
 def test_trajectories_are_reversible_and_keep_the_energy():
@@ -164,30 +161,6 @@ def test_a_store_without_what_was_learned_is_refused(tmp_path):
         del file["memory/root"]
     with pytest.raises(FileFormatError, match="memory"):
         run(problem, warmup=40, max_steps=32, store=store)
-
-
-SCRIPT = """
-import sys
-sys.path.insert(0, {folder!r})
-import test_hmc as t
-t.run(t.posterior(t.Normal(wait=0.002)), store={store!r}, checkpoint_every=0.05)
-"""
-
-
-def test_a_killed_run_goes_on(tmp_path):
-    store = tmp_path / "c.h5"
-    script = SCRIPT.format(folder=str(Path(__file__).parent), store=str(store))
-    process = subprocess.Popen([sys.executable, "-c", script], env=os.environ)
-    for _ in range(600):
-        time.sleep(0.05)
-        if store.exists():
-            with h5py.File(store, locking=False) as file:
-                if file["ensemble-0"].attrs["iteration"] > 20:
-                    break
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    again = run(posterior(Normal()), store=store, checkpoint_every=0.05)
-    assert np.array_equal(run(posterior(Normal())).samples, again.samples)
 
 
 def test_without_a_gradient_another_sampler_is_named():

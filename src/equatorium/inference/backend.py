@@ -3,6 +3,7 @@
 ``emcee.backends.HDFBackend(path, name="ensemble-0")`` reads each ensemble.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ class Chains:
     """The chains of several ensembles, with the methods that emcee asks of a backend.
 
     To emcee they are one ensemble: it knows one generator and one array of walkers.
+
+    ``seed`` tells where the run's random numbers began, for whoever reads the draws.
 
     What a step adds becomes visible in one assignment at its end, so that an interruption between
     any two instructions leaves chains whose steps, acceptances and generator belong together.
@@ -41,6 +44,7 @@ class Chains:
         random_state: tuple[Any, ...],
         memory: Mapping[str, FloatArray] | None = None,
     ) -> None:
+        self.seed: dict[str, Any] = {}
         self.start = start
         self.start_log_prob = start_log_prob
         self._steps = np.empty((0, *start.shape))
@@ -146,6 +150,7 @@ class Chains:
             for name, array in arrays.items():
                 group.create_dataset(name, data=array, dtype=np.float64)
         kept = file.create_group("memory")
+        kept.attrs["seed"] = json.dumps(self.seed)
         for name, array in memory.items():
             kept.create_dataset(name, data=array, dtype=np.float64)
 
@@ -170,7 +175,10 @@ class Chains:
             raise KeyError("chain")
         accepted = np.stack([group["accepted"][...] for group in groups])
         # Files of version 0.1.0 have no memory.
-        memory = {k: np.asarray(v[...]) for k, v in file.get("memory", {}).items()}
+        memory = {}
+        if "memory" in file:
+            memory = {k: np.asarray(v[...]) for k, v in file["memory"].items()}
+            chains.seed = json.loads(file["memory"].attrs.get("seed", "{}"))
         shapes = {k: list(v.shape) for k, v in memory.items()}
         if identity.get("memory", shapes) != shapes:
             raise KeyError("memory")

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from equatorium.checks import FloatArray, Rng, generator, matrix, vector
+from equatorium.checks import FloatArray, Rng, matrix, vector
 from equatorium.errors import InputError, ShapeError
 from equatorium.inference.draws import Draws
 from equatorium.inference.posterior import Posterior
+from equatorium.inference.ranks import randomised_rank
 
 
 def log_posterior_rank(
@@ -43,9 +44,7 @@ def log_posterior_rank(
     true = posterior.log_prob(theta[None])[0]
     if true == -np.inf:
         return 0.0
-    below = np.count_nonzero(draws.log_prob < true)
-    ties = np.count_nonzero(draws.log_prob == true)
-    return float((below + (ties + 1) * generator(rng).random()) / (draws.log_prob.size + 1))
+    return randomised_rank(draws.log_prob, true, rng)
 
 
 def uniformity(ranks: Any) -> float:

@@ -20,6 +20,7 @@ from equatorium.inference.backend import Chains
 from equatorium.inference.checkpoint import Checkpoint, check_same
 from equatorium.inference.convergence import limits
 from equatorium.inference.draws import Draws
+from equatorium.inference.origin import provenance, seed_of
 from equatorium.inference.posterior import Posterior, View
 from equatorium.inference.starts import starting_points
 from equatorium.interfaces.sampler import Sampler
@@ -128,6 +129,7 @@ class ChainSampler(Sampler):
             If `store` is some other file.
         """
         rng = generator(rng)
+        seed = seed_of(rng)
         limits(self.until)
         layout = self._layout(posterior)
         view = posterior.view(self.view)
@@ -139,6 +141,7 @@ class ChainSampler(Sampler):
                 posterior, view, self.ensembles, layout.walkers, rng, starts, self.spanning
             )
             chains = self._begin(view, points, log_prob, rng)
+            chains.seed = seed
             checkpoint.begin(chains)
         else:
             check_same(view.log_prob, *chains.last, checkpoint.path)
@@ -214,6 +217,7 @@ class ChainSampler(Sampler):
             "thin": layout.thin,
             "until": limits(self.until),
             **told_of(posterior),
+            "provenance": provenance(self, posterior, chains.seed),
         }
         return Draws(
             posterior.names, theta.reshape(x.shape), log_prob + change, posterior.space, meta

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from scipy import stats
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, did_you_mean
@@ -24,6 +25,9 @@ from equatorium.records.base import entries
 
 UNTIL: Mapping[str, float] = {"rhat": 1.01, "ess": 400.0}
 """What is asked for by default: the thresholds of Vehtari et al. 2021."""
+
+ENSEMBLES = 4
+"""Ensembles that must agree: fewer say too little about a place that none of them has found."""
 
 LENGTH = 5.0
 """Autocorrelation times that the kept chain must span for its tau to be believed.
@@ -134,7 +138,46 @@ def assess(
     reasons = _reasons(
         names, rhat, np.minimum(bulk, tail), tau, half, samples.shape[1] * thin, wanted
     )
+    if len(samples) < ENSEMBLES:
+        reasons = (f"{ENSEMBLES} ensembles are asked for, but there are {len(samples)}", *reasons)
     return Convergence(rhat, bulk, tail, tau, half, reasons)
+
+
+def assess_runs(
+    samples: FloatArray, names: Sequence[str], *, until: Mapping[str, float] | None = None
+) -> Convergence:
+    r"""Judge independent runs: samples (run, draw, 1, d) of equal weight, in random order.
+
+    Draws of one run cannot say how good it is: they share ancestors, and the size that their
+    weights suggest (Kish) was measured four times too large. What tells is how far the runs'
+    means lie apart: with B the variance between means of runs and W the variance within,
+    :math:`ESS = R\,W / B` for R runs, times (R - 3) / (R - 1), which makes it unbiased, and never
+    more than there are draws; of the ranks (bulk) and of whether a draw lies below the 5 % and the
+    95 % quantile (tail). It has R - 1 degrees of freedom: the least of many parameters errs low.
+    """
+    wanted = {**UNTIL, **limits(until)}
+    runs, n, _, d = samples.shape
+    x = samples[:, :, 0]
+    # arviz wants chains of a run of equal length.
+    length = 8
+    chains = x[:, : n - n % length].reshape(-1, length, d)
+    rhat, bulk, tail = np.full(d, np.inf), np.zeros(d), np.zeros(d)
+    if n >= 2 * length and runs > 1:
+        rhat = _nested_rhat(chains, runs)
+        bulk = _scattered(stats.rankdata(x.reshape(-1, d), axis=0).reshape(x.shape))
+        edges = np.quantile(x, [0.05, 0.95], axis=(0, 1))
+        tail = np.minimum(*(_scattered((x <= edge).astype(np.float64)) for edge in edges))
+    memory = np.ones(d)  # in random order draws have none
+    reasons = _reasons(names, rhat, np.minimum(bulk, tail), memory, memory, n * runs, wanted)
+    return Convergence(rhat, bulk, tail, memory, memory, reasons)
+
+
+def _scattered(x: FloatArray) -> FloatArray:
+    """Effective size (d,) of all x (run, draw, d) from the scatter of the runs' means."""
+    runs, n, _ = x.shape
+    between, within = x.mean(axis=1).var(axis=0, ddof=1), x.var(axis=1).mean(axis=0)
+    size = max(0, runs - 3) / (runs - 1) * runs * within / np.where(between > 0, between, 1.0)
+    return np.asarray(np.where(between > 0, np.minimum(size, runs * n), runs * n * (within > 0)))
 
 
 def autocorrelation_time(x: FloatArray, window: float = 5.0) -> FloatArray:
@@ -160,16 +203,24 @@ def autocorrelation_time(x: FloatArray, window: float = 5.0) -> FloatArray:
 
 def _arviz(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Nested R-hat, bulk and tail ESS of x (ensemble, step, walker, d); each walker is a chain."""
-    from arviz_stats import ess, rhat_nested
+    from arviz_stats import ess
 
     ensembles, _, walkers, _ = x.shape
     chains = np.swapaxes(x, 1, 2).reshape(ensembles * walkers, x.shape[1], -1)
-    # An array, not a list: arviz compares the ids by ==.
-    superchains = np.repeat(np.arange(ensembles), walkers)
-    rhat = np.asarray(rhat_nested(chains, superchain_ids=superchains, method="rank"))
     bulk = np.asarray(ess(chains, method="bulk"))
     tail = np.asarray(ess(chains, method="tail", prob=(0.05, 0.95)))
-    return rhat, bulk, tail
+    return _nested_rhat(chains, ensembles), bulk, tail
+
+
+def _nested_rhat(chains: FloatArray, ensembles: int) -> FloatArray:
+    """Nested R-hat (d,) of the ranks of chains (chain, step, d), ensemble after ensemble."""
+    from arviz_stats import rhat_nested
+
+    if ensembles == 1:
+        return np.full(chains.shape[-1], np.nan)
+    # An array, not a list: arviz compares the ids by ==.
+    superchains = np.repeat(np.arange(ensembles), len(chains) // ensembles)
+    return np.asarray(rhat_nested(chains, superchain_ids=superchains, method="rank"))
 
 
 def _reasons(

@@ -50,8 +50,8 @@ class CountLikelihood(Likelihood):
         if (n < 0).any() or (n != np.round(n)).any():
             bad = int(np.argmax((n < 0) | (n != np.round(n))))
             raise InputError(
-                f"{name} needs whole numbers, but {observation.describe(bad).lower()} is "
-                f"{n[bad]:.6g}. Give counts, and what they are to be divided by apart from them."
+                f"{observation.describe(bad)} is {n[bad]:.6g}, but {name} needs whole numbers that "
+                "are not negative. Give what counts are to be divided by apart from them."
             )
         relative = self.discrepancy.fraction or any(self.discrepancy.shift.values())
         if relative or set(options.get("free") or ()) - {"std"}:
@@ -105,7 +105,7 @@ class PoissonLikelihood(CountLikelihood):
     >>> level = ModelFunction(lambda log_rate: log_rate + np.zeros(2))
     >>> seen = Observation([3, 5], [0, 0])
     >>> PoissonLikelihood(level, seen, exposure=2.0).log_likelihood([[np.log(2)]]).round(4)
-    array([-3.4898])
+    array([-3.4889])
     """
 
     def __init__(

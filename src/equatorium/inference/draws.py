@@ -7,9 +7,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from equatorium.checks import FloatArray, floats, read_only
+from equatorium.checks import FloatArray, Rng, floats, read_only
 from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError, did_you_mean
-from equatorium.inference.convergence import Convergence, assess
+from equatorium.inference.convergence import Convergence, assess, assess_runs
+from equatorium.inference.exchange import (
+    arviz_tree,
+    astropy_table,
+    getdist_samples,
+    pandas_frame,
+)
+from equatorium.inference.text_table import aligned
 from equatorium.records.base import Record, entries
 from equatorium.records.outputs import unique_names
 from equatorium.records.space import Space
@@ -24,14 +31,15 @@ class Draws(Record):
     names : sequence of str
         The d parameters.
     samples : array, shape (ensemble, step, walker, d)
-        Ensembles started in different places; walkers of one ensemble depend on each other.
+        Ensembles started in different places; walkers of one ensemble depend on each other. Or,
+        with ``meta["independent_runs"]``, (run, draw, 1, d): draws of equal weight in random order.
     log_prob : array, shape (ensemble, step, walker)
         Log of prior times likelihood, a density in the physical parameters.
     space : Space, optional
         Units, labels and priors.
     meta : mapping, optional
         JSON values: sampler, settings, ``thin`` (steps between stored ones), ``until`` (criteria
-        of convergence), ``n_nan`` and so on.
+        of convergence), ``n_nan``, ``log_evidence`` with ``log_evidence_error``, and so on.
 
     Raises
     ------
@@ -135,9 +143,10 @@ class Draws(Record):
     @cached_property
     def convergence(self) -> Convergence:
         """The evidence: nested R-hat, effective sample sizes, autocorrelation times."""
-        return assess(
-            self.samples, self.names, thin=self.meta.get("thin", 1), until=self.meta.get("until")
-        )
+        until = self.meta.get("until")
+        if self.meta.get("independent_runs"):
+            return assess_runs(self.samples, self.names, until=until)
+        return assess(self.samples, self.names, thin=self.meta.get("thin", 1), until=until)
 
     @property
     def converged(self) -> bool:
@@ -160,6 +169,11 @@ class Draws(Record):
         both = np.minimum(self.convergence.ess_bulk, self.convergence.ess_tail)
         return dict(zip(self.names, both.tolist(), strict=True))
 
+    @property
+    def notice(self) -> str:
+        """What figures of these draws must say: nothing, if they are converged."""
+        return "" if self.converged else "NOT CONVERGED"
+
     def summary(self) -> str:
         """Table of the parameters, and the verdict on convergence, as text."""
         c = self.convergence
@@ -172,16 +186,19 @@ class Draws(Record):
         columns["ess_bulk"] = [f"{v:.0f}" for v in c.ess_bulk]
         columns["ess_tail"] = [f"{v:.0f}" for v in c.ess_tail]
         columns["rhat"] = [f"{v:.3f}" for v in c.rhat]
-        cells = [[head, *values] for head, values in columns.items()]
-        widths = [max(map(len, column)) for column in cells]
-        cells[0] = [cell.ljust(widths[0]) for cell in cells[0]]
-        padded = [[c.rjust(w) for c in col] for col, w in zip(cells, widths, strict=True)]
-        rows = zip(*padded, strict=True)
+        rows = zip(*([head, *values] for head, values in columns.items()), strict=True)
         ensembles, steps, walkers, _ = self.samples.shape
         title = f"{ensembles} ensembles x {steps} stored steps x {walkers} walkers after burn-in"
+        if self.meta.get("independent_runs"):
+            title = f"{ensembles} independent runs x {steps} draws of equal weight"
         verdict = (
-            ["Converged."] if c.converged else ["NOT CONVERGED:", *(f"- {r}" for r in c.reasons)]
+            ["Converged."]
+            if c.converged
+            else [f"{self.notice}:", *(f"- {reason}" for reason in c.reasons)]
         )
+        if "log_evidence" in self.meta:
+            z, error = self.meta["log_evidence"], self.meta["log_evidence_error"]
+            verdict.append(f"Log-evidence {z:.3f} +- {error:.3f}.")
         if n_nan := self.meta.get("n_nan"):
             first = dict(zip(self.names, self.meta.get("first_nan", ()), strict=False))
             verdict.append(f"{n_nan} NaN likelihoods counted as impossible, the first at {first}.")
@@ -189,39 +206,63 @@ class Draws(Record):
             verdict.append(f"The emulator did not pass its validation and was accepted: {why}")
         if not self.meta.get("emulator_covariance", True):
             verdict.append("The emulator's own uncertainty was left out of the likelihood.")
-        return "\n".join([title, *("  ".join(row) for row in rows), *verdict])
+        return "\n".join([title, *aligned(list(rows)), *verdict])
 
     # -- elsewhere -------------------------------------------------------------------------
 
-    def to_arviz(self) -> Any:
+    def to_arviz(self, likelihood: Any = None, rng: Rng = None) -> Any:
         """ArviZ DataTree: groups ``posterior`` and ``sample_stats`` (``lp``).
 
         A chain is one walker; walkers of ensemble k are chains k w to (k + 1) w - 1.
+
+        Parameters
+        ----------
+        likelihood : GaussianLikelihood, optional
+            Adds the groups ``log_likelihood`` (of each datum given the others; see
+            `pointwise_log_likelihood`), ``observed_data`` and ``posterior_predictive``: one
+            prediction a draw. Another likelihood adds what it knows.
+        rng : int, Generator or None
+            Of the posterior predictive.
         """
-        from arviz_base import from_dict
-
-        def chains(x: FloatArray) -> FloatArray:
-            return np.swapaxes(x, 1, 2).reshape(-1, x.shape[1])
-
         ensembles, _, walkers, _ = self.samples.shape
-        attributes = {"ensembles": ensembles, "walkers": walkers, "converged": int(self.converged)}
-        posterior = {n: chains(self.samples[..., i]) for i, n in enumerate(self.names)}
-        return from_dict(
-            {"posterior": posterior, "sample_stats": {"lp": chains(self.log_prob)}},
-            attrs={"posterior": {"inference_library": "equatorium", **attributes}},
-        )
+        attributes = {
+            "inference_library": "equatorium",
+            "ensembles": ensembles,
+            "walkers": walkers,
+            "converged": int(self.converged),
+            "reasons": "; ".join(self.reasons),
+        }
+        return arviz_tree(self._columns, self.log_prob, attributes, self.space, likelihood, rng)
+
+    def to_getdist(self) -> Any:
+        """GetDist's MCSamples, one chain an ensemble, with labels and the box of the prior.
+
+        Raises
+        ------
+        PluginLoadError
+            If GetDist is not installed.
+        """
+        return getdist_samples(self._columns, self.log_prob, self.space, self.notice)
+
+    def to_pandas(self) -> Any:
+        """Pandas DataFrame, one row a draw, indexed by ensemble, step and walker.
+
+        ``attrs`` says whether the draws are converged, and why not.
+        """
+        attributes = {"converged": self.converged, "reasons": list(self.reasons)}
+        return pandas_frame(self._columns, self.log_prob, attributes)
 
     def to_table(self) -> Any:
-        """Astropy Table, one row a draw: the parameters (with units) and ``log_prob``."""
-        from astropy.table import Table
+        """Astropy Table, one row a draw: the parameters (with units) and ``log_prob``.
 
-        table = Table(dict(zip(self.names, self.flat.T, strict=True)), meta=dict(self.meta))
-        table["log_prob"] = self.log_prob.ravel()
-        if self.space is not None:
-            for parameter in self.space.parameters:
-                if parameter.unit:
-                    table[parameter.name].unit = parameter.unit
-        return table
+        ``meta`` is that of the draws, and says whether they are converged.
+        """
+        meta = {**self.meta, "converged": self.converged, "reasons": list(self.reasons)}
+        return astropy_table(self._columns, self.log_prob, self.space, meta)
+
+    @property
+    def _columns(self) -> dict[str, FloatArray]:
+        return {name: self.samples[..., i] for i, name in enumerate(self.names)}
 
     def get_state(self) -> dict[str, Any]:
         """Give all fields and the evidence, so that a file says itself whether it converged."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from equatorium.checks import FloatArray
+from equatorium.checks import FloatArray, instance
 from equatorium.errors import InputError, did_you_mean
 from equatorium.records.covariance import Covariance, Diagonal
 from equatorium.records.discrepancy import Discrepancy
@@ -51,6 +51,7 @@ class ErrorModel:
         simulator: Covariance | None,
         free: Mapping[str, str],
     ) -> None:
+        instance(free, Mapping, "free")
         for scale in free:
             if scale not in SCALES:
                 raise InputError(

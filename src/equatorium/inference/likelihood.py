@@ -50,5 +50,7 @@ class GaussianLikelihood(Likelihood):
         r = self.observation.values - own.mean
         a = total.solve(r)
         values = -0.5 * ((a * r).sum(axis=1) + total.logdet() + self.q * np.log(2 * np.pi))
-        cov = 0.5 * (a[:, :, None] * a[:, None, :] - np.linalg.inv(total.dense()))
+        cov = None
+        if self._covariance_varies:
+            cov = 0.5 * (a[:, :, None] * a[:, None, :] - np.linalg.inv(total.dense()))
         return values, self._pull_back(theta, a, cov)

@@ -104,7 +104,7 @@ class Likelihood(ABC):
         self.emulator_covariance = emulator_covariance
         self.override = override
         self.chunk = chunk
-        self._errors = ErrorModel(observation, self.discrepancy, simulator, dict(free or {}))
+        self._errors = ErrorModel(observation, self.discrepancy, simulator, free or {})
         self.parts = self._errors.parts
         self.constant = self._errors.constant
         self.names = unique_names((*self._predictor.names, *self._errors.names, *own), "parameters")
@@ -197,10 +197,21 @@ class Likelihood(ABC):
         total = self._errors.total(self._split(theta)[1])
         return own, total + own.covariance if self.emulator_covariance else total
 
-    def _pull_back(self, theta: FloatArray, mean: FloatArray, cov: FloatArray) -> FloatArray:
-        """Gradient by model and scales, of slopes by mean (m, q) and covariance (m, q, q)."""
+    @property
+    def _covariance_varies(self) -> bool:
+        """Whether the total covariance depends on the parameters."""
+        own = self.emulator_covariance and isinstance(self.surrogate, Surrogate)
+        return own or bool(self._errors.names)
+
+    def _pull_back(self, theta: FloatArray, mean: FloatArray, cov: FloatArray | None) -> FloatArray:
+        """Gradient by model and scales, of slopes by mean (m, q) and covariance (m, q, q).
+
+        The latter is None where that does not vary.
+        """
         model, scales, _ = self._split(theta)
         by_model = self._predictor.pull_back(model, mean, cov if self.emulator_covariance else None)
+        if cov is None:
+            return by_model
         return np.concatenate([by_model, self._errors.gradient(scales, cov)], axis=1)
 
 

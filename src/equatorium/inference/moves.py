@@ -1,4 +1,4 @@
-"""The proposals that emcee's walkers make, for several independent ensembles at once.
+"""The proposals that walkers make, for several independent ensembles at once.
 
 Each ensemble proposes from its own walkers only; their proposals are evaluated together, because a
 batch of points costs an emulator little more than one. Measured in 20 dimensions, differential
@@ -9,16 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from equatorium.checks import FloatArray
 
+Density = Callable[[FloatArray], FloatArray]
 Proposal = Callable[
     [FloatArray, list[FloatArray], np.random.RandomState], tuple[FloatArray, FloatArray]
 ]
 
 
 class Together:
-    """A move, in emcee's sense, of several ensembles; they never see each other's walkers.
+    """A move of several ensembles, also in emcee's sense; they never see each other's walkers.
 
     Parameters
     ----------
@@ -27,7 +29,7 @@ class Together:
         the generator; returns proposals (g, n, d) and the logarithms of the factors (g, n) beside
         p(x') / p(x).
     ensembles : int
-        How many share emcee's walkers, in order.
+        How many share the walkers, in order.
     parts : int
         Each ensemble is cut into so many, at random, which move one after the other.
     """
@@ -37,9 +39,21 @@ class Together:
         self.ensembles = ensembles
         self.parts = parts
 
-    def propose(self, model: Any, state: Any) -> tuple[Any, FloatArray]:
-        """Move every walker once; return emcee's State and who moved."""
-        x, log_prob, random = state.coords, state.log_prob, model.random
+    def propose(self, model: Any, state: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
+        """Move every walker once, as emcee asks: return its State and who moved."""
+
+        def density(x: FloatArray) -> FloatArray:
+            return np.asarray(model.compute_log_prob_fn(x)[0])
+
+        return state, self.step(state.coords, state.log_prob, density, model.random)
+
+    def step(
+        self, x: FloatArray, log_prob: FloatArray, density: Density, random: np.random.RandomState
+    ) -> npt.NDArray[np.bool_]:
+        """Move every walker x (g n, d) once, in place with its log_prob (g n,); return who moved.
+
+        The density is asked once for each part, at the proposals of all ensembles.
+        """
         walkers = len(x) // self.ensembles
         order = np.argsort(random.rand(self.ensembles, walkers), axis=1)
         order += walkers * np.arange(self.ensembles)[:, None]
@@ -49,11 +63,11 @@ class Together:
             others = [x[other] for j, other in enumerate(parts) if j != k]
             proposal, factor = self.proposal(x[part], others, random)
             own, proposal = part.ravel(), proposal.reshape(-1, x.shape[1])
-            new, _ = model.compute_log_prob_fn(proposal)
+            new = density(proposal)
             moves = factor.ravel() + new - log_prob[own] > np.log(1.0 - random.rand(len(own)))
             moved = own[moves]
             x[moved], log_prob[moved], accepted[moved] = proposal[moves], new[moves], True
-        return state, accepted
+        return accepted
 
 
 def differential(
@@ -114,7 +128,7 @@ def snooker(
 
 
 def default_moves(ensembles: int, walkers: int) -> list[tuple[Together, float]]:
-    """Return emcee's weighted moves for ensembles of this size; none of them carries a state.
+    """Return weighted moves for ensembles of this size; none of them carries a state.
 
     Below 256 walkers 0.8 differential evolution and 0.2 snooker; from there on 0.9 differential
     evolution and 0.1 of it with gamma = 1, which jumps between modes.

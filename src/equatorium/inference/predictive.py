@@ -1,39 +1,12 @@
-"""What the posterior predicts for the data: the model, reality, and data measured anew."""
+"""What prior and posterior predict for the data: the model, reality, and data measured anew."""
 
-from dataclasses import dataclass
-
-from equatorium.checks import FloatArray, Rng, generator
+from equatorium.checks import Rng, generator
 from equatorium.errors import InputError
-from equatorium.inference.by_name import Columns
+from equatorium.inference.data_parts import taken
 from equatorium.inference.draws import Draws
 from equatorium.inference.likelihood import GaussianLikelihood
-from equatorium.records.covariance import Covariance
-
-
-@dataclass(frozen=True)
-class Predictive:
-    """Draws of the q data from the posterior predictive distribution, each (n, q).
-
-    Attributes
-    ----------
-    theta : array, shape (n, d)
-        The draws of the parameters.
-    mean : array
-        The emulator's mean at each.
-    model : array
-        What the simulator would give: the mean plus the emulator's uncertainty (and the variance
-        that all runs share).
-    reality : array
-        The model plus the discrepancy: what the model says about the sky.
-    replicated : array
-        Reality plus measurement errors: data sets to compare the observed one with.
-    """
-
-    theta: FloatArray
-    mean: FloatArray
-    model: FloatArray
-    reality: FloatArray
-    replicated: FloatArray
+from equatorium.inference.posterior import Posterior
+from equatorium.inference.predicted import Predictive, predict_data
 
 
 def posterior_predictive(
@@ -59,31 +32,40 @@ def posterior_predictive(
     InputError
         If the draws are of other parameters than the emulator's.
     """
+    theta = taken(draws.thinned(n), draws.names, draws.space, likelihood)
+    return predict_data(theta, likelihood, rng, kind="posterior", notice=draws.notice)
+
+
+def prior_predictive(posterior: Posterior, n: int = 500, rng: Rng = None) -> Predictive:
+    """Predict the observed data from n draws of the prior.
+
+    Where they all lie far from the data, no posterior of this model will be near them; where they
+    spread over much that is impossible, the prior says less than is known.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Its prior and its likelihood count; what history matching has ruled out is not left out, so
+        that the emulator should know the whole space.
+    n : int
+        Number of draws.
+    rng : int, Generator or None
+
+    Returns
+    -------
+    Predictive
+
+    Raises
+    ------
+    InputError
+        If the joint prior is a function, from which nothing can be drawn.
+    """
     rng = generator(rng)
-    theta = draws.thinned(n)
-    taken = _taken(draws, likelihood.names, theta)
-    prediction = likelihood.predict(taken)
-    model = prediction.sample(1, rng)[0]
-    parts = likelihood.parts_at(taken)
-    if "simulator" in parts:
-        model = model + _drawn(parts["simulator"], len(theta), rng)
-    reality = model + _drawn(parts["discrepancy"], len(theta), rng)
-    replicated = reality + _drawn(parts["observation"], len(theta), rng)
-    return Predictive(theta, prediction.mean, model, reality, replicated)
-
-
-def _taken(draws: Draws, names: tuple[str, ...], theta: FloatArray) -> FloatArray:
-    """Values of the likelihood's parameters at draws."""
-    if draws.space is not None and set(names) <= set(draws.space.all_names):
-        return Columns(draws.space, names).take(theta)
-    if not set(names) <= set(draws.names):
+    source = posterior.space if posterior.prior is None else posterior.prior
+    if not hasattr(source, "sample"):
         raise InputError(
-            f"The draws are of {', '.join(draws.names)}, but the likelihood takes "
-            f"{', '.join(names)}."
+            "The joint prior of this posterior is a function, which gives no draws. Make an "
+            "equatorium.ParticlePrior of points of it."
         )
-    return theta[:, [draws.names.index(name) for name in names]]
-
-
-def _drawn(covariance: Covariance, n: int, rng: Rng) -> FloatArray:
-    """One draw of N(0, S) for each of n points, shape (n, q)."""
-    return covariance.sample(1, rng)[0] if covariance.batch else covariance.sample(n, rng)
+    theta = taken(source.sample(n, rng), posterior.names, posterior.space, posterior.likelihood)
+    return predict_data(theta, posterior.likelihood, rng, kind="prior")

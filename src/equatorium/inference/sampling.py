@@ -1,19 +1,16 @@
 """emcee: several ensembles that step together, by differential evolution and snooker."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from equatorium.checks import FloatArray
-from equatorium.errors import InputError
 from equatorium.inference.backend import Chains
-from equatorium.inference.chain_sampler import ChainSampler, Layout, check_counts
+from equatorium.inference.chain_sampler import Layout
 from equatorium.inference.moves import default_moves
-from equatorium.inference.posterior import Posterior, View
+from equatorium.inference.posterior import View
+from equatorium.inference.walkers import WalkerSampler
 
 
-class Emcee(ChainSampler):
+class Emcee(WalkerSampler):
     """Affine-invariant ensemble sampling by emcee, in the view whose prior is N(0, I).
 
     Parameters
@@ -46,52 +43,6 @@ class Emcee(ChainSampler):
     Foreman-Mackey et al. 2013, PASP 125, 306, doi:10.1086/670067. Moves: see
     `equatorium.inference.moves`.
     """
-
-    def __init__(
-        self,
-        walkers: int | None = None,
-        ensembles: int = 4,
-        until: Mapping[str, float] | None = None,
-        max_steps: int = 20_000,
-        first_check: int = 400,
-        thin: int | None = None,
-        checkpoint_every: float = 10.0,
-    ) -> None:
-        self.walkers = walkers
-        self.ensembles = ensembles
-        self.until = until
-        self.max_steps = max_steps
-        self.first_check = first_check
-        self.thin = thin
-        self.checkpoint_every = checkpoint_every
-
-    @classmethod
-    def conformance_options(cls) -> dict[str, Any]:
-        """Return settings that take a second."""
-        return {"walkers": 16, "until": {}, "max_steps": 200}
-
-    def _layout(self, posterior: Posterior) -> Layout:
-        d = posterior.d
-        walkers = max(64, 4 * d) if self.walkers is None else self.walkers
-        thin = max(1, d // 4) if self.thin is None else self.thin
-        counts = {
-            "walkers": (walkers, max(2 * d, 8)),
-            "ensembles": (self.ensembles, 4),
-            "max_steps": (self.max_steps, 16 * thin if isinstance(thin, int) else 1),
-            "first_check": (self.first_check, 1),
-            "thin": (thin, 1),
-        }
-        check_counts(counts, d)
-        if walkers % 2:
-            raise InputError(f"walkers must be even (they move in halves), but it is {walkers}.")
-        return Layout(walkers, thin)
-
-    def _begin(
-        self, view: View, x: FloatArray, log_prob: FloatArray, rng: np.random.Generator
-    ) -> Chains:
-        # emcee would take its generator from numpy's global one.
-        state: Any = np.random.RandomState(int(rng.integers(2**32))).get_state()
-        return Chains(x, log_prob, state)
 
     def _steps(self, view: View, chains: Chains, until: int, layout: Layout) -> Iterator[Any]:
         """Advance by emcee; our own check of the starts serves instead of emcee's."""

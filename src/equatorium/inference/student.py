@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from equatorium.checks import FloatArray
+from equatorium.checks import FloatArray, instance
 from equatorium.errors import InputError
 from equatorium.inference.likelihood_base import Likelihood
 from equatorium.records.covariance import Covariance, Diagonal
@@ -74,6 +74,7 @@ class StudentLikelihood(Likelihood):
         free: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
+        instance(free or {}, Mapping, "free")
         scales = dict(free or {})
         own = [scales.pop("df")] if "df" in scales else []
         if own and df is not None:
@@ -108,10 +109,11 @@ class StudentLikelihood(Likelihood):
         size = 1 if self.per_datum else self.q
         squared = a * r if self.per_datum else (a * r).sum(axis=1, keepdims=True)
         weighted = (df + size) / (df + squared) * a
-        cov = weighted[:, :, None] * a[:, None, :] - np.linalg.inv(total.dense())
-        if self.per_datum:
-            cov = cov * np.eye(self.q)
-        gradient = self._pull_back(theta, weighted, 0.5 * cov)
+        cov = None
+        if self._covariance_varies:
+            cov = 0.5 * (weighted[:, :, None] * a[:, None, :] - np.linalg.inv(total.dense()))
+            cov = cov * np.eye(self.q) if self.per_datum else cov
+        gradient = self._pull_back(theta, weighted, cov)
         if self.df is None:
             by_df = _by_df(squared, df, size).sum(axis=1, keepdims=True)
             gradient = np.concatenate([gradient, by_df], axis=1)

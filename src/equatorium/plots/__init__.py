@@ -7,11 +7,16 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "equatorium.plots.budget": ("error_shares",),
+    "equatorium.plots.calibrated": ("expected_coverage", "rank_differences"),
     "equatorium.plots.emulation": ("emulated_vs_simulated",),
+    "equatorium.plots.goodness": ("chi_squared",),
+    "equatorium.plots.influence": ("left_out_data",),
     "equatorium.plots.lattice": ("implausibility_map",),
     "equatorium.plots.marginals": ("corner", "trace"),
-    "equatorium.plots.predictive": ("predictive_functions",),
+    "equatorium.plots.predictive": ("predictive_functions", "predicted_data"),
     "equatorium.plots.reliability": ("coverage",),
+    "equatorium.plots.shifts": ("posterior_shifts",),
     "equatorium.plots.shrinkage": ("volumes",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

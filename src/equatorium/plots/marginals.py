@@ -8,7 +8,17 @@ import numpy as np
 from equatorium.checks import FloatArray, vector
 from equatorium.errors import InputError
 from equatorium.plots.labels import chosen, on_axes, parameter_labels, pretty
-from equatorium.plots.style import BACKGROUND, MODEL, PALETTE, REFERENCE, blank, inner_ticks, styled
+from equatorium.plots.style import (
+    BACKGROUND,
+    MODEL,
+    PALETTE,
+    REFERENCE,
+    WARNING,
+    blank,
+    inner_ticks,
+    styled,
+    warn_on,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +40,8 @@ def corner(
     max_parameters: int = 8,
 ) -> "Figure":
     """Draw the posterior's marginals of one and two parameters, with 68 and 95 % contours.
+
+    Draws that have not converged say so.
 
     Parameters
     ----------
@@ -90,6 +102,9 @@ def corner(
     handles, texts = figure.axes[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, texts, loc="upper right", ncols=2, fontsize=11 if k > 1 else 8)
+    # The legend is on the right.
+    style: Any = {"color": WARNING, "fontsize": 11 if k > 1 else 8, "fontweight": "bold"}
+    figure.text(0.02, 1 - 0.1 / size, draws.notice, ha="left", va="top", **style)
     return figure
 
 
@@ -135,6 +150,7 @@ def trace(
     handles, texts = panels[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside upper center", ncols=min(len(texts), 6))
     figure.align_ylabels(panels)
+    warn_on(figure, draws.notice)
     return figure
 
 

@@ -8,12 +8,13 @@ import numpy as np
 from equatorium.checks import FloatArray, matrix, vector
 from equatorium.errors import InputError
 from equatorium.plots.labels import pretty, pretty_unit, quantity
-from equatorium.plots.style import BACKGROUND, DATA, MODEL, blank, grid, styled
+from equatorium.plots.style import BACKGROUND, DATA, MODEL, blank, grid, styled, warn_on
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from equatorium.inference.predicted import Predictive
     from equatorium.records.observation import Observation
     from equatorium.records.outputs import Outputs
 
@@ -33,6 +34,7 @@ def predictive_functions(
     errors: FloatArray | None = None,
     samples_label: str = "posterior prediction",
     background_label: str = "runs over the prior",
+    notice: str = "",
 ) -> "Figure":
     """Draw predictions (median, 68 and 95 % bands) over the data with their errors.
 
@@ -53,6 +55,8 @@ def predictive_functions(
         Total standard errors, discrepancy included, drawn as thin bars outside the data's own.
     samples_label, background_label : str
         For the legend.
+    notice : str
+        What the figure must say, such as the ``notice`` of draws that have not converged.
 
     Returns
     -------
@@ -92,7 +96,25 @@ def predictive_functions(
     panels[0, 0].set_ylim(_limits(observation, total, samples))
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    warn_on(figure, notice)
     return figure
+
+
+def predicted_data(predicted: "Predictive", **options: Any) -> "Figure":
+    """Draw what prior or posterior predict for data measured anew, over the observed data.
+
+    Parameters
+    ----------
+    predicted : Predictive
+    **options
+        Of `predictive_functions`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    told = {"samples_label": f"{predicted.kind} predictive", "notice": predicted.notice}
+    return predictive_functions(predicted.observation, predicted.replicated, **{**told, **options})
 
 
 def _limits(
@@ -180,6 +202,18 @@ def _data(
             zorder=5,
             label=label,
         )
+    limit = np.zeros(observation.q) if observation.limit is None else np.array(observation.limit)
     axes.errorbar(
-        x, y, error, fmt="o", ms=4, color=DATA, elinewidth=1.4, zorder=6, label="data", mfc="white"
+        x,
+        y,
+        error,
+        uplims=limit[where] < 0,
+        lolims=limit[where] > 0,
+        fmt="o",
+        ms=4,
+        color=DATA,
+        elinewidth=1.4,
+        zorder=6,
+        label="data",
+        mfc="white",
     )

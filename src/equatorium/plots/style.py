@@ -13,6 +13,7 @@ P = ParamSpec("P")
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DATA = "#000000"
 MODEL, BACKGROUND, REFERENCE = PALETTE[0], "#9A9A9A", PALETTE[1]
+WARNING = "#B00020"
 SEQUENTIAL = "viridis"
 
 STYLE: dict[str, Any] = {
@@ -64,6 +65,18 @@ def blank(
     figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
+
+
+def warn_on(figure: "Figure", notice: str) -> None:
+    """Write what a reader must know, such as that draws have not converged, over a figure."""
+    from matplotlib.font_manager import FontProperties
+
+    style = FontProperties(size=11, weight="bold")
+    if notice and figure.legends:  # a title would lie upon the legend
+        figure.legends[0].set_title(notice, prop=style)
+        figure.legends[0].get_title().set_color(WARNING)
+    elif notice:
+        figure.suptitle(notice, color=WARNING, fontproperties=style)
 
 
 def inner_ticks(axis: Any, limits: tuple[float, float], most: int = 3) -> None:

@@ -47,6 +47,10 @@ class Covariance(Record, ABC):
         """S^-1 r for r of shape (..., p)."""
 
     @abstractmethod
+    def precision_diagonal(self) -> FloatArray:
+        """Diagonal of S^-1, shape (..., p): one over each output's variance given all others."""
+
+    @abstractmethod
     def logdet(self) -> FloatArray:
         """``log |S|``, shape of the batch."""
 

@@ -63,6 +63,10 @@ class Dense(Covariance):
         half = solve_lower(self._factor, self._vector(r)[..., None])
         return solve_lower(self._factor, half, transposed=True)[..., 0]
 
+    def precision_diagonal(self) -> FloatArray:
+        """Squared columns of L^-1."""
+        return np.asarray(np.square(solve_lower(self._factor, np.eye(self.p))).sum(-2))
+
     def logdet(self) -> FloatArray:
         """Twice the sum of log pivots."""
         return np.asarray(2 * np.log(np.diagonal(self._factor, axis1=-2, axis2=-1)).sum(-1))

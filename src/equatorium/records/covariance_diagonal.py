@@ -52,6 +52,10 @@ class Diagonal(Covariance):
         """R / variance."""
         return self._vector(r) / self._positive
 
+    def precision_diagonal(self) -> FloatArray:
+        """1 / variance."""
+        return np.asarray(1 / self._positive)
+
     def logdet(self) -> FloatArray:
         """Sum of log variances."""
         return np.asarray(np.log(self._positive).sum(-1))

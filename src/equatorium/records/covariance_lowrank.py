@@ -80,6 +80,13 @@ class LowRank(Covariance):
         rest, _ = self._split(r)
         return rest / np.sqrt(self.variance)
 
+    def precision_diagonal(self) -> FloatArray:
+        """``(1 - |K^-1 w|^2) / variance``, w a row of D^-1/2 F and K K^T = I + F^T D^-1 F."""
+        if self._full is not None:
+            return self._full.precision_diagonal()
+        half = solve_lower(self._inner, self._white.swapaxes(-1, -2))
+        return np.asarray((1 - np.square(half).sum(-2)) / self.variance)
+
     def logdet(self) -> FloatArray:
         """``log |D| + log |I + F^T D^-1 F|``."""
         if self._full is not None:

@@ -1,13 +1,14 @@
 """The figures of a study as PNG files; what cannot be drawn yet is left out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equatorium import plots
 from equatorium.history.sensitivity import rank_active
 from equatorium.inference.draws import Draws
 from equatorium.inference.predictive import posterior_predictive
+from equatorium.study.checks import figure_of
 from equatorium.study.stage import Stage
 from equatorium.study.walk import Problem
 
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 _ACTIVE = 5
 
 
-def write_all(problem: Problem, stage: Stage, draws: Draws | None, folder: Path) -> list[Path]:
+def write_all(
+    problem: Problem,
+    stage: Stage,
+    draws: Draws | None,
+    checks: Mapping[str, Any],
+    folder: Path,
+) -> list[Path]:
     """Draw what can be drawn so far into a folder, and return the files.
 
     Parameters
@@ -28,11 +35,16 @@ def write_all(problem: Problem, stage: Stage, draws: Draws | None, folder: Path)
         How far the waves have come.
     draws : Draws or None
         The posterior, once sampled.
+    checks : mapping
+        Records of the checks that were made, by name.
     folder : Path
         Where the PNG files go.
     """
     files = []
-    for name, figure in _figures(problem, stage, draws):
+    drawn = ((f"check-{name}", figure_of(record)) for name, record in checks.items())
+    for name, figure in [*_figures(problem, stage, draws), *drawn]:
+        if figure is None:
+            continue
         files.append(folder / f"{name}.png")
         figure.savefig(files[-1], dpi=150)
     return files
@@ -77,5 +89,6 @@ def _predictive(problem: Problem, stage: Stage, draws: Draws) -> "Figure":
         background=runs.Y @ problem.observation.match(runs.outputs).T,
         background_label="runs of the first wave",
         samples_label="posterior, with discrepancy",
+        notice=predicted.notice,
     )
     return figure

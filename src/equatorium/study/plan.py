@@ -16,6 +16,7 @@ from equatorium.records.discrepancy import Discrepancy
 from equatorium.records.observation import Observation
 from equatorium.records.runs import Runs
 from equatorium.records.space import Space
+from equatorium.study.checks import Refused, find_check
 from equatorium.study.study import Study
 from equatorium.study.waveplan import WavePlan
 
@@ -35,7 +36,7 @@ _FORMS: dict[str, tuple[type, ...]] = {
 _METHOD = {"use": _TEXT, "options": _TABLE}
 _WAVE = {int: _WHOLE, float: _NUMBER, str: _TEXT}
 SCHEMA: dict[str, dict[str, str]] = {
-    "study": {"seed": _WHOLE, "store": _TEXT, "report": _TEXT},
+    "study": {"seed": _WHOLE, "store": _TEXT, "report": _TEXT, "checks": _NAMES},
     "simulator": _METHOD,
     "runs": {"path": _TEXT, "inputs": _NAMES, "outputs": _NAMES, "noise": _NAMES},
     "observation": {"use": _TEXT, "path": _TEXT, "select": _TABLE},
@@ -74,6 +75,8 @@ class Plan:
         The folder of the figures and the summary.
     accept : bool
         Go on with an emulator that fails its validation (recorded).
+    checks : tuple of str
+        The checks of the posterior that are made for the report.
     """
 
     study: Study
@@ -81,6 +84,7 @@ class Plan:
     sampler: dict[str, Any] | None
     report: Path
     accept: bool = False
+    checks: tuple[str, ...] = ()
 
     def execute(self) -> list[Path]:
         """Walk the whole line and return the files of the report."""
@@ -93,6 +97,11 @@ class Plan:
             self.study.sample(
                 registry.create("sampler", self.sampler["use"], **self.sampler["options"])
             )
+        for name in self.checks:
+            try:
+                self.study.check(name)
+            except EquatoriumError as error:  # what took hours is reported all the same
+                self.study.checks[name] = Refused(str(error))
         return self.study.write_report(self.report)
 
 
@@ -139,12 +148,16 @@ def _plan(tables: dict[str, Any], folder: Path) -> Plan:
         store=head.get("store", "study.h5"),
         seed=head.get("seed", 0),
     )
+    checks = tuple(head.get("checks", ()))
+    for name in checks:
+        find_check(name)
     return Plan(
         study=study,
         waves=tuple(WavePlan(**wave) for wave in tables.get("wave", ())),
         sampler=_sampler(tables.get("sampler")),
         report=Path(head.get("report", "report")),
         accept=accept,
+        checks=checks,
     )
 
 

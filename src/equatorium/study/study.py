@@ -28,6 +28,7 @@ from equatorium.records.observation import Observation
 from equatorium.records.runs import Runs
 from equatorium.records.space import Space
 from equatorium.study import figures, summary
+from equatorium.study.checks import Asked, ask
 from equatorium.study.steps import Steps, digest
 from equatorium.study.walk import Problem, Walk
 from equatorium.study.waveplan import WavePlan, wave_plans
@@ -105,6 +106,7 @@ class Study:
         self.steps.prepare()
         self.stage = self.problem.start()
         self.draws: Draws | None = None
+        self.checks: dict[str, Any] = {}
         self._sampler: Sampler | None = None
 
     def history_match(
@@ -148,7 +150,7 @@ class Study:
             if rank_of(plan.rule) > q:
                 raise InputError(f"the rule {plan.rule!r} needs more data than the {q} there are")
         walk = Walk(self.problem, self.steps, executor, accept)
-        self.stage, self.draws = self.problem.start(), None  # draws of other emulators are none
+        self._restart()
         for plan in plans:
             self.stage = walk.narrow(walk.train(self.stage, plan), plan)
         return self.stage.region
@@ -180,7 +182,7 @@ class Study:
         """
         plan = WavePlan(runs=runs or 10 * self.problem.space.d, held_out=held_out)
         walk = Walk(self.problem, self.steps, executor, accept)
-        self.stage, self.draws = self.problem.start(), None
+        self._restart()
         self.stage = walk.train(self.stage, plan)
         return self.stage.waves[-1]
 
@@ -207,7 +209,7 @@ class Study:
         chosen: Sampler = registry.from_spec("sampler", spec)
         if not self.stage.waves:
             self.emulate()
-        self._sampler = chosen
+        self._sampler, self.checks = chosen, {}
         made = registry.to_spec(chosen)
         inputs = {"upstream": self.stage.key, "sampler": made}
         lasting = {k: v for k, v in made["options"].items() if k not in chosen.stopping}
@@ -234,7 +236,29 @@ class Study:
     def posterior(self) -> Posterior:
         """Return the posterior that `sample` draws from."""
         likelihood = self.problem.likelihood(self.stage)
-        return Posterior(self.problem.space, likelihood, region=self.stage.region)
+        return Posterior(
+            self.problem.space, likelihood, region=self.stage.region, identity=self.stage.key
+        )
+
+    def check(self, name: str, **options: Any) -> Any:
+        """Ask whether the posterior is right, and what it rests on; the report tells it too.
+
+        Parameters
+        ----------
+        name : str
+            One of ``prior-predictive``, ``posterior-predictive``, ``goodness-of-fit``,
+            ``leave-one-out``, ``waic``, ``true-runs``, ``error-budget`` and ``discrepancy``.
+        **options
+            Of the check, such as ``n``, the number of draws or runs.
+
+        Returns
+        -------
+        object
+            The check's record; its ``summary()`` says what it means.
+        """
+        asked = Asked(self.problem, self.stage, self.draws, self.steps)
+        self.checks[name] = ask(name, asked, options)
+        return self.checks[name]
 
     def summary(self) -> str:
         """Return what was done and found, as text."""
@@ -245,9 +269,10 @@ class Study:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         texts = {"summary.txt": self.summary(), "citations.txt": self.cite()}
+        texts |= {f"check-{name}.txt": made.summary() for name, made in self.checks.items()}
         for name, text in texts.items():
             (folder / name).write_text(text + "\n")
-        drawn = figures.write_all(self.problem, self.stage, self.draws, folder)
+        drawn = figures.write_all(self.problem, self.stage, self.draws, self.checks, folder)
         return [*(folder / name for name in texts), *drawn]
 
     def cite(self) -> str:
@@ -263,8 +288,13 @@ class Study:
         self.steps.run("citations", {"text": text}, lambda rng: {"text": text})
         return text
 
+    def _restart(self) -> None:
+        """Draws and checks of other emulators are none of the ones to come."""
+        self.stage, self.draws, self.checks = self.problem.start(), None, {}
+
     def _budget(self) -> dict[str, float] | None:
         """Return each error's share of the total variance over the posterior."""
         if self.draws is None:
             return None
-        return self.posterior().likelihood.budget(self.draws.thinned(500))
+        shares: dict[str, float] = self.posterior().likelihood.budget(self.draws.thinned(500))
+        return shares

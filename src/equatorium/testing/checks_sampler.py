@@ -68,7 +68,7 @@ def starts_that_cannot_be_used_are_refused(case: Case) -> None:
 def an_interrupted_run_goes_on(case: Case) -> None:
     """Interrupted and resumed from its store, a run gives the draws of an uninterrupted one."""
     whole = _draw(case, counted := bell())
-    calls = len(counted.likelihood.batches)  # type: ignore[attr-defined]
+    calls = len(counted.likelihood.batches)
     with tempfile.TemporaryDirectory(prefix="equatorium-") as folder:
         store = Path(folder) / "chain.h5"
         try:
@@ -81,7 +81,7 @@ def an_interrupted_run_goes_on(case: Case) -> None:
         resumed = _draw(case, again, store=store, rng=99)
     same = np.array_equal(resumed.samples, whole.samples)
     expect(same, "resumed, it gives other draws than an uninterrupted run")
-    made = len(again.likelihood.batches)  # type: ignore[attr-defined]
+    made = len(again.likelihood.batches)
     expect(made < 0.9 * calls, f"resumed, it made {made} of {calls} calls again: nothing was kept")
 
 
@@ -90,5 +90,5 @@ def many_points_are_asked_at_once(case: Case) -> None:
     """It hands many points to the likelihood at once, on average at least four."""
     posterior = bell()
     _draw(case, posterior)
-    mean = float(np.mean(posterior.likelihood.batches))  # type: ignore[attr-defined]
+    mean = float(np.mean(posterior.likelihood.batches))
     expect(mean >= 4, f"it asks for {mean:.1f} points at once on average")

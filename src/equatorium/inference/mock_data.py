@@ -1,0 +1,135 @@
+"""Data as they would come from known parameters, and likelihoods of them.
+
+**The convention for likelihoods.** One that mocks can be made for has the methods
+``simulate(theta (d,), rng) -> y``, data drawn from the likelihood itself, and
+``with_data(y) -> likelihood``, the same for other data. `GaussianLikelihood` is served here, also
+with the true simulator in the emulator's place.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+
+from equatorium.checks import FloatArray, floats
+from equatorium.errors import InputError, SimulatorError
+from equatorium.inference.likelihood import GaussianLikelihood
+from equatorium.interfaces.simulator import Simulator
+from equatorium.records.space import Space
+
+
+def require_data(likelihood: Any, simulator: Simulator | None = None) -> None:
+    """Refuse a likelihood that no data can be made for.
+
+    Raises
+    ------
+    InputError
+        Saying what is missing.
+    """
+    if isinstance(likelihood, GaussianLikelihood):
+        return
+    kind = type(likelihood).__name__
+    missing = [name for name in ("simulate", "with_data") if not hasattr(likelihood, name)]
+    if missing:
+        raise InputError(
+            f"No data can be drawn from this likelihood: {kind} has no method "
+            f"{' and no '.join(missing)} (see equatorium.inference.mock_data)."
+        )
+    if simulator is not None:
+        raise InputError(
+            f"What a simulator gives becomes data for a GaussianLikelihood only, not for {kind}. "
+            "Leave simulator out."
+        )
+
+
+def simulated_data(
+    likelihood: Any,
+    theta: FloatArray,
+    rng: np.random.Generator,
+    simulator: Simulator | None = None,
+    space: Space | None = None,
+) -> FloatArray:
+    """Draw data (q,) at free parameters theta (d,).
+
+    Parameters
+    ----------
+    likelihood : GaussianLikelihood, or another that keeps the convention above
+    theta : array, shape (d,)
+    rng : numpy.random.Generator
+    simulator : Simulator, optional
+        Gives the clean data; else the likelihood's emulator does, with a draw of its errors and of
+        the variance that all runs share.
+    space : Space, optional
+        What `theta` are the free parameters of; needed with a simulator.
+
+    Raises
+    ------
+    SimulatorError
+        If the simulator gives something that is not finite.
+    """
+    if isinstance(likelihood, GaussianLikelihood):
+        if simulator is None or space is None:
+            clean = _emulated(likelihood, theta, rng)
+        else:
+            clean = _simulated(likelihood, complete_for(simulator, space, theta), rng, simulator)
+        # What the model misses may go with its size: with that of the clean data.
+        seen = replace(likelihood.observation, values=clean)
+        errors = likelihood.observation.covariance + likelihood.discrepancy.covariance(seen)
+        return np.asarray(clean + errors.sample(1, rng)[0])
+    return floats(likelihood.simulate(theta, rng), "simulated data")
+
+
+def with_data(likelihood: Any, values: FloatArray) -> Any:
+    """Give the likelihood of other data; the original stays as it is."""
+    if not isinstance(likelihood, GaussianLikelihood):
+        return likelihood.with_data(values)
+    other = copy(likelihood)
+    other.observation = replace(likelihood.observation, values=values)
+    discrepancy = likelihood.discrepancy.covariance(other.observation)
+    other.parts = {**likelihood.parts, "discrepancy": discrepancy}
+    other.constant = reduce(add, other.parts.values())
+    return other
+
+
+def complete_for(simulator: Simulator, space: Space, theta: FloatArray) -> FloatArray:
+    """All parameters (D,) in the simulator's order, from the free ones of a space (d,)."""
+    given, wanted = space.all_names, simulator.space.all_names
+    missing = [name for name in wanted if name not in given]
+    if missing:
+        raise InputError(
+            f"The simulator {simulator.name!r} needs the parameters {', '.join(missing)}, which "
+            f"the posterior's space does not have. Use the space of the runs."
+        )
+    full = space.complete(theta[None])[0]
+    return np.asarray(full[_places(wanted, given)])
+
+
+def _places(names: Sequence[str], among: Sequence[str]) -> list[int]:
+    return [among.index(name) for name in names]
+
+
+def _emulated(
+    likelihood: GaussianLikelihood, theta: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    own = likelihood.predict(theta[None])
+    clean = own.sample(1, rng)[0, 0] if likelihood.emulator_covariance else own.mean[0]
+    if "simulator" in likelihood.parts:
+        clean = clean + likelihood.parts["simulator"].sample(1, rng)[0]
+    return np.asarray(clean)
+
+
+def _simulated(
+    likelihood: GaussianLikelihood,
+    theta: FloatArray,
+    rng: np.random.Generator,
+    simulator: Simulator,
+) -> FloatArray:
+    values = simulator.evaluate(theta, rng=rng).values
+    clean = likelihood.observation.match(simulator.outputs) @ values
+    if not np.isfinite(clean).all():
+        raise SimulatorError(f"{simulator.name} gave {values} at {theta}: no data can be made.")
+    return np.asarray(clean)

@@ -1,0 +1,66 @@
+r"""How probable each datum is, given parameters and all other data.
+
+Data with correlated errors have no likelihood that is a product over data. What leaves one datum
+out is its density given the others, which a Gaussian has in closed form: with residuals r and the
+precision matrix :math:`P = S^{-1}`,
+
+.. math::
+   y_i \mid y_{-i}, \theta \sim N\!\left(y_i - \frac{(P r)_i}{P_{ii}}, \frac{1}{P_{ii}}\right).
+
+For independent errors that is the usual density of one datum.
+
+References
+----------
+Bürkner, Gabry & Vehtari 2021, Computational Statistics 36, 1243, doi:10.1007/s00180-020-01045-4;
+Sundararajan & Keerthi 2001, Neural Computation 13, 1103, doi:10.1162/08997660151134343
+"""
+
+from typing import Any
+
+import numpy as np
+
+from equatorium.checks import FloatArray, matrix
+from equatorium.errors import ShapeError
+from equatorium.inference.data_parts import require_gaussian, residuals
+from equatorium.records.covariance import Covariance
+
+
+def pointwise_log_likelihood(likelihood: Any, theta: Any) -> FloatArray:
+    """Log-density of each datum given parameters and the other data.
+
+    Parameters
+    ----------
+    likelihood : GaussianLikelihood
+        Or any likelihood with a method ``pointwise(theta (m, d)) -> (m, q)`` of its own.
+    theta : array, shape (m, d)
+        Physical parameters, inside the box.
+
+    Returns
+    -------
+    array, shape (m, q)
+
+    Raises
+    ------
+    InputError
+        If the likelihood does not know the densities of single data.
+    """
+    theta = matrix(theta, "theta")
+    own = getattr(likelihood, "pointwise", None)
+    if own is not None:
+        values = np.asarray(own(theta), dtype=np.float64)
+        if values.ndim != 2 or len(values) != len(theta):
+            raise ShapeError(
+                f"pointwise of {type(likelihood).__name__} must give one row for each of "
+                f"{len(theta)} points, but its shape is {values.shape}."
+            )
+        return values
+    require_gaussian(likelihood)
+    return np.concatenate(
+        [_conditional(residual, total) for residual, total in residuals(likelihood, theta)]
+    )
+
+
+def _conditional(residual: FloatArray, total: Covariance) -> FloatArray:
+    precision = total.precision_diagonal()
+    pull = total.solve(residual) / precision
+    return np.asarray(0.5 * (np.log(precision / (2 * np.pi)) - precision * np.square(pull)))

@@ -1,0 +1,101 @@
+"""Data as a model would give them at points of its parameters, stage by stage."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from equatorium.checks import FloatArray, Rng, generator
+from equatorium.inference.data_parts import datum_labels, require_gaussian
+from equatorium.inference.text_table import aligned
+from equatorium.records.covariance import Covariance
+from equatorium.records.observation import Observation
+
+
+@dataclass(frozen=True, eq=False)
+class Predictive:
+    """Draws of the q data from a predictive distribution, each (n, q).
+
+    Attributes
+    ----------
+    theta : array, shape (n, d)
+        The draws of the parameters.
+    mean : array
+        The emulator's mean at each.
+    model : array
+        What the simulator would give: the mean plus the emulator's uncertainty (and the variance
+        that all runs share).
+    reality : array
+        The model plus the discrepancy: what the model says about the sky.
+    replicated : array
+        Reality plus measurement errors: data sets to compare the observed one with.
+    observation : Observation
+        The observed one.
+    kind : {"prior", "posterior"}
+        Where the parameters come from.
+    notice : str
+        What a reader of text or figure must know, such as that draws have not converged.
+    """
+
+    theta: FloatArray
+    mean: FloatArray
+    model: FloatArray
+    reality: FloatArray
+    replicated: FloatArray
+    observation: Observation
+    kind: str
+    notice: str = ""
+
+    @property
+    def below(self) -> FloatArray:
+        """Share of replicated data below the observed, for each datum (q,)."""
+        return np.asarray(np.mean(self.replicated < self.observation.values, axis=0))
+
+    def summary(self) -> str:
+        """Lay out each datum beside what is predicted for it."""
+        rows = [["datum", "observed", "5 %", "50 %", "95 %", "below"]]
+        columns = np.quantile(self.replicated, [0.05, 0.5, 0.95], axis=0)
+        numbers = np.vstack([self.observation.values, columns]).T
+        for name, values, share in zip(
+            datum_labels(self.observation), numbers, self.below, strict=True
+        ):
+            rows.append([name, *(f"{value:.4g}" for value in values), f"{share:.3f}"])
+        lines = [f"{self.kind.capitalize()} predictive of the data, {len(self.theta)} draws"]
+        lines += [*aligned(rows), *([self.notice] if self.notice else [])]
+        return "\n".join(lines)
+
+
+def predict_data(
+    theta: FloatArray, likelihood: Any, rng: Rng = None, *, kind: str, notice: str = ""
+) -> Predictive:
+    """Predict the data at points theta (n, d), the likelihood's own parameters.
+
+    Raises
+    ------
+    InputError
+        If the likelihood is not a `GaussianLikelihood`, whose covariances are needed.
+    """
+    likelihood = require_gaussian(likelihood)
+    rng = generator(rng)
+    prediction = likelihood.predict(theta)
+    model = prediction.sample(1, rng)[0]
+    parts = likelihood.parts_at(theta)
+    if "simulator" in parts:
+        model = model + _drawn(parts["simulator"], len(theta), rng)
+    reality = model + _drawn(parts["discrepancy"], len(theta), rng)
+    replicated = reality + _drawn(parts["observation"], len(theta), rng)
+    return Predictive(
+        theta,
+        prediction.mean,
+        model,
+        reality,
+        replicated,
+        likelihood.observation,
+        kind,
+        notice,
+    )
+
+
+def _drawn(covariance: Covariance, n: int, rng: Rng) -> FloatArray:
+    """One draw of N(0, S) for each of n points, shape (n, q)."""
+    return covariance.sample(1, rng)[0] if covariance.batch else covariance.sample(n, rng)
