@@ -137,11 +137,10 @@ class Draws(Record):
     @cached_property
     def derived(self) -> dict[str, FloatArray]:
         """Draws (ensemble, step, walker) of what the space derives from the parameters, by name."""
-        names = () if self.space is None else self.space.derived_names
-        if self.space is None or not names:
+        if self.space is None:
             return {}
         columns = dict(zip(self.space.all_names, self.space.complete(self.flat).T, strict=True))
-        return {name: columns[name].reshape(self.log_prob.shape) for name in names}
+        return {n: columns[n].reshape(self.log_prob.shape) for n in self.space.derived_names}
 
     def thinned(self, n: int) -> FloatArray:
         """Choose `n` of the draws at random (n, d), the same ones each time; all if fewer."""
@@ -190,8 +189,7 @@ class Draws(Record):
         x = np.column_stack([self.flat, *(values.ravel() for values in self.derived.values())])
         low, median, high = np.quantile(x, [0.05, 0.5, 0.95], axis=0)
         columns: dict[str, list[str]] = {"": [*self.names, *self.derived]}
-        moments = {"mean": x.mean(axis=0), "sd": x.std(axis=0)}
-        numbers = {**moments, "5 %": low, "50 %": median, "95 %": high}
+        numbers = {"mean": x.mean(0), "sd": x.std(0), "5 %": low, "50 %": median, "95 %": high}
         columns |= {k: [f"{v:.4g}" for v in values] for k, values in numbers.items()}
         if self.space is not None:
             columns["sd/prior"] = [f"{v:.2f}" for v in self.shrinkage]
@@ -245,9 +243,8 @@ class Draws(Record):
             "converged": int(self.converged),
             "reasons": "; ".join(self.reasons),
         }
-        return arviz_tree(
-            self._columns, self.log_prob, attributes, self.space, likelihood, rng, self.derived
-        )
+        own = self._columns, self.log_prob, attributes, self.space
+        return arviz_tree(*own, likelihood, rng, self.derived)
 
     def to_getdist(self) -> Any:
         """GetDist's MCSamples, one chain an ensemble, with labels and the box of the prior.

@@ -140,7 +140,7 @@ class HMC(ChainSampler):
             )
             accepted = np.log1p(-rng.random(len(z))) < end.log_accept
             if n < self.warmup:
-                memory = tuning.learned(memory, z, end, u, self.target)
+                memory = tuning.learned(memory, z, end, u, self.target, self.max_leapfrogs)
             moved = accepted[:, None]
             z = np.where(moved, end.z, z)
             log_prob = np.where(accepted, end.log_prob, log_prob)
