@@ -337,3 +337,16 @@ def test_the_bounds_of_a_derived_parameter_hold_at_every_point():
     assert space.contains([[0.5], [0.9999]]).tolist() == [True, False]
     assert space.outside([[0.9999]]).startswith("Point 0 has b = 1.8992, outside [-inf, 1.899]")
     assert space.log_prior([[0.9999]]) == -np.inf
+
+
+@pytest.mark.parametrize("micro", ["\u00b5", "\u03bc"])
+def test_names_are_known_however_python_spells_them(micro):
+    """The micro sign, which keyboards have, is the Greek letter to Python."""
+    space = Space([Parameter("\u00b5", 1, 2), Parameter("b", 0, 9)], {"c": f"2 * {micro} + b"})
+    assert space.complete([[1.5, 4.0]]).tolist() == [[1.5, 4.0, 7.0]]
+    assert space.derived_names == ("c",)
+
+
+def test_words_of_pythons_are_named():
+    with pytest.raises(InputError, match=r"'lambda' is a word of Python's: rename"):
+        Space([Parameter("lambda", 0, 1), Parameter("b", 0, 1)], {"c": "2 * lambda"})

@@ -197,12 +197,10 @@ def _between(runs: Runs, region: Region | None, rng: np.random.Generator) -> Flo
         return runs.space.sample(_TYPICAL, rng)
     # Bounds that depend on other parameters need not be convex in the box; the cube always is.
     space, X = runs.space, runs.good.X
-    to, back = (space.to_unit, space.from_unit)
-    if space.conditional:
-        to, back = (space.to_cube, space.from_cube)
-    x = to(X)
+    x = space.to_cube(X) if space.conditional else space.to_unit(X)
     a, b = rng.integers(len(x), size=(2, _TYPICAL))
-    return back((x[a] + x[b]) / 2)
+    middle = (x[a] + x[b]) / 2
+    return space.from_cube(middle) if space.conditional else space.from_unit(middle)
 
 
 def _typical(
