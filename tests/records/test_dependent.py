@@ -286,6 +286,19 @@ def test_a_point_that_leaves_nothing_is_impossible_and_no_error():
     assert np.isfinite(found).all() and tail.contains(found).tolist() == [True, False], "a = 1e-19"
 
 
+@pytest.mark.parametrize("fixed", [{}, {"far": "1 / (1 - a)"}])
+def test_a_bound_may_be_infinite_or_nothing_at_an_edge(fixed):
+    """1 / (1 - a) is infinite where a is 1, which is no bound; sqrt(1 - a) / (1 - a) is NaN."""
+    first, z = Parameter("a", 0, 1), np.array([[9.0, 0.0], [0.0, 0.0]])
+    space = Space([first, Parameter("b", 0, 50, below="far" if fixed else "1 / (1 - a)")], fixed)
+    np.testing.assert_allclose(space.from_normal(z), [[1.0, 25.0], [0.5, 1.0]], rtol=1e-14)
+    assert space.contains(space.from_normal(z)).all()
+    for side in ("above", "below"):
+        none = Space([first, Parameter("b", 0, 1e9, **{side: "sqrt(1 - a) / (1 - a)"})], fixed)
+        assert none.contains(none.from_normal(z)).tolist() == [False, True]
+        assert np.isfinite(none.from_normal(z)).all()
+
+
 def test_a_corner_that_leaves_nothing_is_found_by_sampling():
     """c < 1.99 is broken by a + b > 1.99, 5e-5 of the prior."""
     space = Space(

@@ -115,8 +115,9 @@ def _bounded(dependence: Dependence, theta: FloatArray) -> Iterator[tuple[str, A
             yield parameter.name, theta[:, j], left.low, left.high, left.possible
     for name in (name for name in dependence.bounded if name in dependence.fixed):
         above, below = dependence.bounded[name]
-        low = -np.inf if above is None else above(columns)
-        yield name, columns[name], low, np.inf if below is None else below(columns), True
+        low = -np.inf if above is None else above.unchecked(columns)
+        high = np.inf if below is None else below.unchecked(columns)
+        yield name, columns[name], low, high, True
 
 
 def check(space: Any) -> None:
@@ -126,7 +127,9 @@ def check(space: Any) -> None:
     from scipy.stats import qmc
 
     cube = qmc.Sobol(space.d, rng=np.random.default_rng(0)).random(_CHECKED)
-    check_left(space, space.from_cube(cube))
+    theta = space.from_cube(cube)
+    space.dependence.check_bounds(theta)
+    check_left(space, theta)
     outside = space.outside(space.defaults[None])
     if outside:
         raise InputError(

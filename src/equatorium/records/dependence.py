@@ -114,7 +114,7 @@ class Dependence:
                 continue
             found = self.rules[name]
             if isinstance(found, Expression):
-                columns[name] = found(columns)
+                columns[name] = found.unchecked(columns) if bounds_only else found(columns)
             else:
                 columns[name] = columns[found] if isinstance(found, str) else np.asarray(found)
 
@@ -128,11 +128,26 @@ class Dependence:
     def bounds(
         self, parameter: Parameter, columns: Mapping[str, FloatArray]
     ) -> tuple[FloatArray, FloatArray]:
-        """Lowest and highest value of a bounded parameter, given those that it depends on."""
+        """Lowest and highest value of a bounded parameter, given those that it depends on.
+
+        Bounds may be infinite at the edge of a range, as 1 / a is where a is 0; one that is NaN
+        leaves nothing.
+        """
         above, below = self.bounded[parameter.name]
-        low = parameter.low if above is None else np.maximum(above(columns), parameter.low)
-        high = parameter.high if below is None else np.minimum(below(columns), parameter.high)
-        return np.asarray(low), np.asarray(high)
+        low, high = np.asarray(parameter.low), np.asarray(parameter.high)
+        if above is not None:
+            value = above.unchecked(columns)
+            low = np.where(np.isnan(value), parameter.high, np.maximum(value, parameter.low))
+        if below is not None:
+            value = below.unchecked(columns)
+            high = np.where(np.isnan(value), parameter.low, np.minimum(value, parameter.high))
+        return low, high
+
+    def check_bounds(self, theta: FloatArray) -> None:
+        """Raise InputError, naming the bound, where one is not finite at points (m, d)."""
+        columns = self.complete(theta, bounds_only=True)
+        for side in (side for both in self.bounded.values() for side in both if side is not None):
+            side(columns)
 
     def _bound(self, parameter: Parameter, side: str) -> Expression | None:
         text = getattr(parameter, side)

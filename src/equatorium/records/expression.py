@@ -85,8 +85,7 @@ class Expression:
         InputError
             If a result is not finite, naming the values that it comes from.
         """
-        with np.errstate(all="ignore"):
-            found = np.asarray(self._value(self._tree, columns), dtype=np.float64)
+        found = self.unchecked(columns)
         if not np.isfinite(found).all():
             bad = int(np.flatnonzero(~np.isfinite(np.atleast_1d(found)))[0])
             at = {
@@ -98,6 +97,11 @@ class Expression:
                 "ranges of these parameters, or write it otherwise."
             )
         return found
+
+    def unchecked(self, columns: Mapping[str, Any]) -> FloatArray:
+        """Evaluate on columns; results may be infinite or NaN."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self._value(self._tree, columns), dtype=np.float64)
 
     @cached_property
     def _read(self) -> dict[str, str]:
