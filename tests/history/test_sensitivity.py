@@ -63,3 +63,15 @@ def test_the_number_of_points_is_a_power_of_two(surrogate):
     for n in (1000, 1, 2.0):
         with pytest.raises(InputError, match="power of two"):
             sobol_indices_of(surrogate, n)
+
+
+def test_what_a_parameter_owes_to_its_bounds_counts_as_theirs():
+    """x3 = x1 + q (1 - x1), q uniform: Var E[x3 | x1] = Var E[x3 | q] = 1/48 of 11/18 - 9/16."""
+    names = {"x1": "", "x2": "", "x3": "x1"}
+    space = Space([Parameter(name, 0, 1, above=above) for name, above in names.items()])
+    runs = Runs(
+        space, Outputs(["ishigami", "constant", "x3"]), space.sample(5, 0), np.zeros((5, 3))
+    )
+    found = sobol_indices_of(Surrogate.fitted(runs, Ishigami()), 4096, 0)
+    np.testing.assert_allclose(found.first[2], [3 / 7, 0, 3 / 7], atol=0.01)
+    np.testing.assert_allclose(found.total[2], [4 / 7, 0, 4 / 7], atol=0.01)

@@ -15,6 +15,7 @@ from equatorium.records.observation import Observation
 from equatorium.records.outputs import Outputs
 from equatorium.records.prediction import Gaussian
 from equatorium.records.runs import Runs
+from equatorium.records.space import Parameter, Space
 
 A = np.array([[2.0, 0.0, 0.0], [1.0, -1.0, 0.0], [0.0, 1.0, 2.0]])
 SIGMA = 0.1
@@ -188,3 +189,29 @@ def test_a_design_refuses_what_it_cannot_do(problem):
         next_design(Region(space), 0)
     with pytest.raises(InputError, match="only 1 different particles for 5 runs"):
         next_design(Region(space), 5, particles=np.full((9, 3), 0.5))
+
+
+def test_two_waves_of_a_space_whose_bounds_are_curved():
+    """Midpoints of runs below b = a^2 may lie above it, where no emulator answers."""
+    space = Space([Parameter("a", 0.05, 1.0), Parameter("b", 0.0, 1.0, below="a**2")])
+    outputs, rng = Outputs(["y"]), np.random.default_rng(3)
+    observation = Observation([0.8], [0.05], names=["y"])
+    region, X = Region(space), space.sample(60, rng)
+    for _ in range(2):
+        Y = space.to_unit(X).sum(axis=1, keepdims=True) + SIGMA * rng.standard_normal((len(X), 1))
+        wave = fit_wave(Runs(space, outputs, X, Y), Sum(), observation, region=region, rng=1)
+        region = Region(space, (*region.waves, wave))
+        X = next_design(region, 40, 2)
+        assert space.contains(X).all()
+    assert np.abs(space.to_unit(X).sum(axis=1) - 0.8).max() < wave.cutoff * np.hypot(0.05, SIGMA)
+
+
+class Sum(Emulator):
+    """y = u_1 + u_2 with the standard deviation SIGMA."""
+
+    def _fit(self, X, Y, noise):
+        self.n_seen_ = len(X)
+
+    def _predict_dist(self, X):
+        mean = X.sum(axis=1, keepdims=True)
+        return Gaussian(mean, Diagonal(np.full(mean.shape, SIGMA**2)))

@@ -171,3 +171,31 @@ def test_a_missing_folder_is_known_at_once(tmp_path):
     checkpoint = Checkpoint(tmp_path / "nowhere" / "c.h5", IDENTITY, kind=Chains)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         checkpoint.begin(filled(0))
+
+
+@pytest.mark.parametrize("damage", ["missing", "foreign", "shape"])
+def test_a_memory_that_the_sampler_does_not_know_is_refused(tmp_path, damage):
+    identity = {**IDENTITY, "memory": {"root": [2, 2]}}
+    chains = filled(3)
+    kept = Chains(chains.start, chains.start_log_prob, chains.random_state, {"root": np.eye(2)})
+    checkpoint = Checkpoint(tmp_path / "c.h5", identity, kind=Chains)
+    checkpoint.flush(kept)
+    assert np.array_equal(checkpoint.read().memory["root"], np.eye(2))
+    with h5py.File(tmp_path / "c.h5", "r+") as file:
+        if damage != "foreign":
+            del file["memory/root"]
+        if damage != "missing":
+            file["memory"].create_dataset("toor" if damage == "foreign" else "root", data=[1.0])
+    with pytest.raises(FileFormatError, match="memory"):
+        checkpoint.read()
+
+
+def test_a_damaged_description_is_refused_when_a_run_begins_anew(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "c.h5", IDENTITY, kind=Chains)
+    checkpoint.flush(filled(2))
+    with h5py.File(tmp_path / "c.h5", "r+") as file:
+        file.attrs["chains"] = '{"ensembles": 2'
+    content = (tmp_path / "c.h5").read_bytes()
+    with pytest.raises(FileFormatError, match=r"c\.h5.* cannot be read"):
+        checkpoint.begin(filled(1))
+    assert (tmp_path / "c.h5").read_bytes() == content

@@ -242,3 +242,16 @@ def test_bad_input():
 def test_draws_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         make().samples[0] = 0
+
+
+def test_what_is_derived_is_reported():
+    draws = make(space=Space(SPACE.parameters, {"burnt": "mass * rate", "k": 2.0, "m2": "mass"}))
+    expected = draws.samples.prod(axis=-1)
+    assert list(draws.derived) == ["burnt"] and make().derived == {}
+    np.testing.assert_allclose(draws.derived["burnt"], expected)
+    row = next(line.split() for line in draws.summary().splitlines() if "burnt" in line)
+    low, median, high = np.quantile(expected, [0.05, 0.5, 0.95])
+    numbers = [expected.mean(), expected.std(), low, median, high]
+    assert row == ["burnt", *(f"{v:.4g}" for v in numbers)]
+    found = draws.to_arviz()["posterior"]["burnt"].to_numpy()
+    np.testing.assert_allclose(found[17], expected[1, :, 1])

@@ -131,3 +131,70 @@ def test_a_joint_prior_that_is_no_density_is_refused(wrong):
     posterior = eq.Posterior(eq.Space(space()), Data(), prior=wrong)
     with pytest.raises(InputError, match="joint prior"):
         posterior.log_prob(np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("names", [("b", "a"), ("a", "c")])
+def test_particles_of_other_parameters_are_refused(names):
+    other = eq.Space([eq.Parameter(name, -8, 8) for name in names])
+    prior = eq.ParticlePrior.of(other, banana(100))
+    with pytest.raises(InputError, match=f"prior is over {', '.join(names)}, but .* over a, b"):
+        eq.Posterior(eq.Space(space()), Data(), prior=prior)
+
+
+def test_a_joint_prior_gives_nothing_where_the_spaces_own_is_zero():
+    """As in the normal view, which never comes there."""
+    box = eq.Space([eq.Parameter("a", 0, 1, prior="uniform(0.2, 0.8)"), eq.Parameter("b", -8, 8)])
+    theta = np.array([[0.1, 0.0], [0.5, 0.0]])
+    inside = DATA.logpdf(theta[1]) + joint(theta[1])
+    for prior, expected in ((joint, [-np.inf, inside]), (lambda t: np.full(2, -np.inf), -np.inf)):
+        posterior = eq.Posterior(box, Data(), prior=prior)
+        np.testing.assert_allclose(posterior.log_prob(theta), expected, rtol=1e-13)
+        found = posterior.log_prob_box(box.to_unit(theta)) - np.log(16.0)
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+def test_a_walker_that_stood_still_is_no_spike():
+    """40 of 1040 particles at one point; a component of 3 % of the width has 1000 times less."""
+    box = eq.Space([eq.Parameter("a", 0, 1), eq.Parameter("b", 0, 1)])
+    z = np.random.default_rng(0).normal(size=(1000, 2)) * 0.3
+    stuck = np.tile([[1.5, 1.5]], (40, 1))
+    prior = eq.ParticlePrior.of(box, box.from_normal(np.vstack([z, stuck])))
+    whole = np.linalg.eigvalsh(np.cov(np.vstack([z, stuck]).T))
+    assert np.linalg.eigvalsh(prior.covariances).min() > 0.99e-3 * whole.min()
+    theta = box.from_normal(np.array([[1.5, 1.5]]))
+    density = stats.norm.logpdf(1.5) * 2 + prior(theta)[0]
+    highest = np.log(40 / 1040) - np.log(2 * np.pi * 1e-3) - 0.5 * np.log(whole).sum()
+    assert density < highest + 0.1
+
+
+def test_a_particle_on_an_edge_does_not_drag_the_others():
+    box = eq.Space([eq.Parameter("a", 0, 1), eq.Parameter("b", 0, 1)])
+    z = np.random.default_rng(1).normal(size=(100, 2)) * 0.3
+    edge = np.vstack([box.from_normal(z), [[0.0, 0.5]]])
+    prior = eq.ParticlePrior.of(box, edge, max_components=1)
+    np.testing.assert_allclose(prior.means[0], (z.sum(axis=0) - [8, 0]) / 101, atol=1e-6)
+
+
+ONE = {"weights": [1.0], "means": [[0.0, 0.0]], "covariances": [np.eye(2)]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"means": [[np.nan, 0.0]]}, "means.* must be finite"),
+        ({"covariances": [-np.eye(2)]}, "positive definite"),
+        ({"covariances": [[[1.0, 0.5], [0.0, 1.0]]]}, "symmetric"),
+        ({"weights": [np.nan]}, "weights"),
+        ({"weights": [1.1]}, "weights"),
+        ({k: np.repeat(v, 2, axis=0) for k, v in ONE.items()} | {"weights": [1.0, 0.0]}, "weights"),
+        ({"means": [[0.0]]}, "shape"),
+    ],
+)
+def test_what_is_no_mixture_is_refused(changed, message):
+    with pytest.raises(InputError, match=message):
+        eq.ParticlePrior(eq.Space(space()), **{**ONE, **changed})
+
+
+def test_weights_that_nearly_sum_to_one_are_shares():
+    prior = eq.ParticlePrior(eq.Space(space()), **{**ONE, "weights": [1.000009]})
+    assert prior.weights.tolist() == [1.0] and prior.sample(3, 0).shape == (3, 2)

@@ -259,3 +259,107 @@ def test_arithmetic_agrees_with_numpy():
     expected = -(a**2) + 3 * (b - np.minimum(a, np.e)) / np.arctan2(a, b) + np.abs(-b)
     np.testing.assert_allclose(found({"a": a, "b": b}), expected, rtol=1e-14)
     assert set(found.names) == {"a", "b"}
+
+
+def ordered():
+    """Uniform a in [0, 1], then b | a uniform in [a, 1]: nothing is left where a is 1."""
+    return Space([Parameter("a", 0, 1), Parameter("b", 0, 1, above="a")])
+
+
+class Flat:
+    def log_likelihood(self, theta):
+        return np.zeros(len(theta))
+
+
+def test_a_point_that_leaves_nothing_is_impossible_and_no_error():
+    """z = 9 is a = 1 exactly: chains come there, and to corners that no check has seen."""
+    z = np.array([[9.0, 0.3], [0.0, 0.0]])
+    posterior = eq.Posterior(ordered(), Flat())
+    assert ordered().from_normal(z).tolist() == [[1.0, 1.0], [0.5, 0.75]]
+    np.testing.assert_array_equal(ordered().contains(ordered().from_normal(z)), [False, True])
+    exact = [-np.inf, -np.log(2 * np.pi)]
+    np.testing.assert_allclose(posterior.log_prob_normal(z), exact, rtol=1e-14)
+    np.testing.assert_array_equal(posterior.log_prob_cube(np.array([[1.0, 0.3]])), -np.inf)
+    assert "leaves b nothing" in ordered().outside([[1.0, 1.0]])
+    tail = Space([Parameter("a", 0, 1), Parameter("b", 0, 1, prior="normal(0, 0.1)", below="a")])
+    found = tail.from_normal(np.array([[9.0, -9.0], [-9.0, 9.0]]))
+    assert np.isfinite(found).all() and tail.contains(found).tolist() == [True, False], "a = 1e-19"
+
+
+@pytest.mark.parametrize("fixed", [{}, {"far": "1 / (1 - a)"}])
+def test_a_bound_may_be_infinite_or_nothing_at_an_edge(fixed):
+    """1 / (1 - a) is infinite where a is 1, which is no bound; sqrt(1 - a) / (1 - a) is NaN."""
+    first, z = Parameter("a", 0, 1), np.array([[9.0, 0.0], [0.0, 0.0]])
+    space = Space([first, Parameter("b", 0, 50, below="far" if fixed else "1 / (1 - a)")], fixed)
+    np.testing.assert_allclose(space.from_normal(z), [[1.0, 25.0], [0.5, 1.0]], rtol=1e-14)
+    assert space.contains(space.from_normal(z)).all()
+    for side in ("above", "below"):
+        none = Space([first, Parameter("b", 0, 1e9, **{side: "sqrt(1 - a) / (1 - a)"})], fixed)
+        assert none.contains(none.from_normal(z)).tolist() == [False, True]
+        assert np.isfinite(none.from_normal(z)).all()
+
+
+def test_a_corner_that_leaves_nothing_is_found_by_sampling():
+    """c < 1.99 is broken by a + b > 1.99, 5e-5 of the prior."""
+    space = Space(
+        [Parameter("a", 0, 1), Parameter("b", 0, 1), Parameter("c", 0, 1.99, above="a + b")]
+    )
+    corner = space.from_cube([[0.999, 0.999, 0.5], [0.5, 0.5, 0.5]])
+    assert space.contains(corner).tolist() == [False, True]
+    with pytest.raises(InputError, match=r"'c'.*leave it nothing"):
+        space.sample(200_000, rng=0)
+
+
+def test_samplers_do_not_stumble_over_ordered_parameters():
+    """A flat posterior is the prior: a uniform, b | a uniform above it."""
+    sampler = eq.sampler("emcee", walkers=16, max_steps=1000, until={"rhat": 1.02, "ess": 500})
+    draws = sampler.run(eq.Posterior(ordered(), Flat()), rng=0, progress=False)
+    np.testing.assert_allclose(draws.mean, [0.5, 0.75], atol=0.05)
+    # E(b^2 | a) = (1 + a + a^2) / 3, so that var(b) = 11/18 - 9/16.
+    np.testing.assert_allclose(draws.std**2, [1 / 12, 11 / 18 - 9 / 16], rtol=0.2)
+
+
+@pytest.mark.parametrize("prior", [None, "normal(8.5, 0.1)"])
+def test_a_default_moves_the_medians_of_those_it_bounds(prior):
+    """Given inner = 8.5, outer is uniform in [8.6, 10]."""
+    inner = Parameter("inner", 0.1, 9.0, default=8.5, prior=prior)
+    space = Space([Parameter("outer", 0.2, 10.0, above="inner + 0.1"), inner])
+    np.testing.assert_allclose(space.defaults, [9.3, 8.5], rtol=1e-14)
+    theta = latin_hypercube(space, 200, 0)
+    assert space.contains(theta).all()
+    assert stats.kstest(theta[:, 1], stats.uniform(0.1, 8.9).cdf).pvalue > 0.99, "stratified"
+
+
+def test_fixed_numbers_lie_in_their_range_and_bounds():
+    """b = 0.2 keeps its bound above a only if a stays below 0.2."""
+    free = [Parameter("a", 0, 1), Parameter("b", 0, 1)]
+    with pytest.raises(InputError, match=r"'b' cannot be fixed to 7, outside its range \[0, 1\]"):
+        Space(free, {"b": 7.0})
+    with pytest.raises(InputError, match=r"'b'.* leave not what .*: 0.2 is outside"):
+        ordered().fix(b=0.2)
+    with pytest.raises(InputError, match=r"'b'.* leave not what .*: 0.5 is outside"):
+        Space([*ordered().declared, Parameter("c", 0, 1)], {"half": 0.5}).fix(b="half")
+    narrow = ordered().replace("a", high=0.2).fix(b=0.2)
+    assert not narrow.conditional and narrow.contains([[0.1], [0.2]]).all()
+    assert narrow.complete([[0.1]]).tolist() == [[0.1, 0.2]]
+
+
+def test_the_bounds_of_a_derived_parameter_hold_at_every_point():
+    """b = a^8 + 0.9 stays below 1.899 but in a corner that 256 points miss."""
+    space = Space([Parameter("a", 0, 1), Parameter("b", 0, 2, below="1.899")], {"b": "a**8 + 0.9"})
+    assert space.contains([[0.5], [0.9999]]).tolist() == [True, False]
+    assert space.outside([[0.9999]]).startswith("Point 0 has b = 1.8992, outside [-inf, 1.899]")
+    assert space.log_prior([[0.9999]]) == -np.inf
+
+
+@pytest.mark.parametrize("micro", ["\u00b5", "\u03bc"])
+def test_names_are_known_however_python_spells_them(micro):
+    """The micro sign, which keyboards have, is the Greek letter to Python."""
+    space = Space([Parameter("\u00b5", 1, 2), Parameter("b", 0, 9)], {"c": f"2 * {micro} + b"})
+    assert space.complete([[1.5, 4.0]]).tolist() == [[1.5, 4.0, 7.0]]
+    assert space.derived_names == ("c",)
+
+
+def test_words_of_pythons_are_named():
+    with pytest.raises(InputError, match=r"'lambda' is a word of Python's: rename"):
+        Space([Parameter("lambda", 0, 1), Parameter("b", 0, 1)], {"c": "2 * lambda"})

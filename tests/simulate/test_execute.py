@@ -191,6 +191,10 @@ def test_spaces_with_fixed_tied_and_reordered_parameters(theta):
     runs = run_design(simulator, fixed, theta[:3, 1:], executor="serial", progress=False)
     np.testing.assert_array_equal(simulator.calls, np.column_stack([[0.5] * 3, theta[:3, 1]]))
     assert runs.space.names == ("b",)
+    told = Space(SPACE.parameters, {"b2": "b", "tau": "2 * pi", "k": 3.0, "ratio": "a / b"})
+    run_design(simulator, told, theta[:3], executor="serial", progress=False)
+    np.testing.assert_array_equal(simulator.calls[3:], theta[:3])
+    del simulator.calls[3:]
     turned = Space(SPACE.parameters[::-1])
     run_design(simulator, turned, theta[:3, ::-1], executor="serial", progress=False)
     np.testing.assert_array_equal(simulator.calls[3:], theta[:3])

@@ -4,12 +4,13 @@ import time
 import warnings
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 from scipy import stats
 
 import equatorium as eq
-from equatorium.errors import InputError, NotConvergedWarning
+from equatorium.errors import FileFormatError, InputError, NotConvergedWarning
 from equatorium_samplers import trajectory
 from equatorium_samplers.hmc import HMC
 
@@ -151,6 +152,45 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, after):
     assert np.array_equal(whole.samples, again.samples)
     assert whole.meta == again.meta
     assert resumed.calls < counted.calls - after + 60
+
+
+def test_few_leapfrogs_leave_the_lengths_their_jitter(monkeypatch):
+    """T grows no further than 1.6 T takes them all, so that not all trajectories are as long."""
+    steps, right = [], trajectory.leapfrog
+
+    def counted(*args):
+        steps.append(args[-1])
+        return right(*args)
+
+    monkeypatch.setattr("equatorium_samplers.hmc.leapfrog", counted)
+    draws = run(posterior(Normal(D), d=D), max_leapfrogs=3, max_steps=60)
+    assert set(steps[-60:]) == {1, 2, 3}
+    assert draws.meta["length"] < 1.5 * 3 * draws.meta["step_size"] / 1.6
+
+
+def test_a_flat_posterior_of_ordered_parameters():
+    """The prior of b ends where a is 1, which chains reach at a normal score of 8.3."""
+
+    class Flat:
+        def log_likelihood(self, theta):
+            return np.zeros(len(theta))
+
+        def log_likelihood_and_gradient(self, theta):
+            return np.zeros(len(theta)), np.zeros(theta.shape)
+
+    space = eq.Space([eq.Parameter("a", 0, 1), eq.Parameter("b", 0, 1, above="a")])
+    draws = run(eq.Posterior(space, Flat()), warmup=60)
+    a, b = 1 / 12, 11 / 18 - 9 / 16
+    agrees(draws, [0.5, 0.75], np.array([[a, a / 2], [a / 2, b]]))
+
+
+def test_a_store_without_what_was_learned_is_refused(tmp_path):
+    problem, store = posterior(Normal()), tmp_path / "c.h5"
+    run(problem, warmup=40, max_steps=16, store=store)
+    with h5py.File(store, "r+") as file:
+        del file["memory/root"]
+    with pytest.raises(FileFormatError, match="memory"):
+        run(problem, warmup=40, max_steps=32, store=store)
 
 
 def test_without_a_gradient_another_sampler_is_named():

@@ -6,6 +6,9 @@ r"""Which parameters matter: Sobol' indices of an emulator's mean over the prior
 
 The first-order index S is the share of the variance that parameter j explains alone, the total
 index T what would remain if all the others were known: T - S is due to interactions.
+
+Where the bounds of a parameter depend on others, it stands for its quantile given these, which is
+independent of them: what it owes to its bounds counts as theirs.
 """
 
 from dataclasses import dataclass

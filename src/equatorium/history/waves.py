@@ -195,9 +195,12 @@ def _between(runs: Runs, region: Region | None, rng: np.random.Generator) -> Flo
     """Points where an emulator is as unsure as it typically is: never at its own runs."""
     if region is None or not region.waves:
         return runs.space.sample(_TYPICAL, rng)
-    unit = runs.space.to_unit(runs.good.X)
-    a, b = rng.integers(len(unit), size=(2, _TYPICAL))
-    return runs.space.from_unit((unit[a] + unit[b]) / 2)
+    # Bounds that depend on other parameters need not be convex in the box; the cube always is.
+    space, X = runs.space, runs.good.X
+    x = space.to_cube(X) if space.conditional else space.to_unit(X)
+    a, b = rng.integers(len(x), size=(2, _TYPICAL))
+    middle = (x[a] + x[b]) / 2
+    return space.from_cube(middle) if space.conditional else space.from_unit(middle)
 
 
 def _typical(

@@ -156,7 +156,7 @@ class Chains:
 
     @classmethod
     def read(cls, file: h5py.Group, identity: Mapping[str, Any]) -> "Chains":
-        """Rebuild chains from their groups."""
+        """Rebuild chains from their groups; ``identity["memory"]`` tells the shapes of memory."""
         groups = [file[f"ensemble-{k}"] for k in range(int(identity["ensembles"]))]
         n = int(groups[0].attrs["iteration"])
         kind, keys, position, has_gauss, cached = (
@@ -179,5 +179,8 @@ class Chains:
         if "memory" in file:
             memory = {k: np.asarray(v[...]) for k, v in file["memory"].items()}
             chains.seed = json.loads(file["memory"].attrs.get("seed", "{}"))
+        shapes = {k: list(v.shape) for k, v in memory.items()}
+        if identity.get("memory", shapes) != shapes:
+            raise KeyError("memory")
         chains._done = (n, accepted, chains.random_state, memory)
         return chains

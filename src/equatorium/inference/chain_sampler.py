@@ -39,7 +39,8 @@ class Layout:
     warmup : int or None
         Stored steps that are no draws; None means half of the chain, as long as it may become.
     identity : mapping
-        JSON values: the options that must be the same for a stored chain to go on.
+        JSON values: the options that must be the same for a stored chain to go on; with ``memory``,
+        the shape of each array of `Chains.memory` as a list, by name.
     """
 
     walkers: int

@@ -96,7 +96,7 @@ class Checkpoint(Generic[K]):
             If there is a file that holds something else than chains: it is left as it is.
         """
         if self.path is not None and self.path.exists():
-            with opened(self.path) as file:
+            with opened(self.path) as file, explained(file):
                 self._stored(file)
         self.flush(chains)
 

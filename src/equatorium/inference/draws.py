@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, Self
 
 import numpy as np
@@ -133,6 +134,14 @@ class Draws(Record):
             prior = self.space.to_unit(self.space.from_cube(np.tile(grid[:, None], (1, self.d))))
         return np.asarray(self.space.to_unit(self.flat).std(axis=0) / prior.std(axis=0))
 
+    @cached_property
+    def derived(self) -> dict[str, FloatArray]:
+        """Draws (ensemble, step, walker) of what the space derives from the parameters, by name."""
+        if self.space is None:
+            return {}
+        columns = dict(zip(self.space.all_names, self.space.complete(self.flat).T, strict=True))
+        return {n: columns[n].reshape(self.log_prob.shape) for n in self.space.derived_names}
+
     def thinned(self, n: int) -> FloatArray:
         """Choose `n` of the draws at random (n, d), the same ones each time; all if fewer."""
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
@@ -177,18 +186,20 @@ class Draws(Record):
         return "" if self.converged else "NOT CONVERGED"
 
     def summary(self) -> str:
-        """Table of the parameters, and the verdict on convergence, as text."""
+        """Table of the parameters, free and derived, and the verdict on convergence, as text."""
         c = self.convergence
-        low, median, high = self.quantile([0.05, 0.5, 0.95])
-        columns: dict[str, list[str]] = {"": list(self.names)}
-        numbers = {"mean": self.mean, "sd": self.std, "5 %": low, "50 %": median, "95 %": high}
+        x = np.column_stack([self.flat, *(values.ravel() for values in self.derived.values())])
+        low, median, high = np.quantile(x, [0.05, 0.5, 0.95], axis=0)
+        columns: dict[str, list[str]] = {"": [*self.names, *self.derived]}
+        numbers = {"mean": x.mean(0), "sd": x.std(0), "5 %": low, "50 %": median, "95 %": high}
         columns |= {k: [f"{v:.4g}" for v in values] for k, values in numbers.items()}
         if self.space is not None:
             columns["sd/prior"] = [f"{v:.2f}" for v in self.shrinkage]
         columns["ess_bulk"] = [f"{v:.0f}" for v in c.ess_bulk]
         columns["ess_tail"] = [f"{v:.0f}" for v in c.ess_tail]
         columns["rhat"] = [f"{v:.3f}" for v in c.rhat]
-        rows = zip(*([head, *values] for head, values in columns.items()), strict=True)
+        # The prior and convergence are told of the free parameters.
+        rows = zip_longest(*([head, *values] for head, values in columns.items()), fillvalue="")
         ensembles, steps, walkers, _ = self.samples.shape
         title = f"{ensembles} ensembles x {steps} stored steps x {walkers} walkers after burn-in"
         if self.meta.get("independent_runs"):
@@ -213,7 +224,7 @@ class Draws(Record):
     # -- elsewhere -------------------------------------------------------------------------
 
     def to_arviz(self, likelihood: Any = None, rng: Rng = None) -> Any:
-        """ArviZ DataTree: groups ``posterior`` and ``sample_stats`` (``lp``).
+        """ArviZ DataTree: ``posterior`` (with what is derived) and ``sample_stats`` (``lp``).
 
         A chain is one walker; walkers of ensemble k are chains k w to (k + 1) w - 1.
 
@@ -234,7 +245,8 @@ class Draws(Record):
             "converged": int(self.converged),
             "reasons": "; ".join(self.reasons),
         }
-        return arviz_tree(self._columns, self.log_prob, attributes, self.space, likelihood, rng)
+        own = self._columns, self.log_prob, attributes, self.space
+        return arviz_tree(*own, likelihood, rng, self.derived)
 
     def to_getdist(self) -> Any:
         """GetDist's MCSamples, one chain an ensemble, with labels and the box of the prior.

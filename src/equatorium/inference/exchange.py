@@ -25,12 +25,13 @@ def arviz_tree(
     space: Space | None = None,
     likelihood: Any = None,
     rng: Rng = None,
+    derived: Mapping[str, FloatArray] | None = None,
 ) -> Any:
     """Make an ArviZ DataTree of arrays (ensemble, step, walker); see `Draws.to_arviz`."""
     from arviz_base import from_dict
 
     groups: dict[str, Any] = {
-        "posterior": {name: _chains(x) for name, x in samples.items()},
+        "posterior": {name: _chains(x) for name, x in {**samples, **(derived or {})}.items()},
         "sample_stats": {"lp": _chains(log_prob)},
     }
     options: dict[str, Any] = {}

@@ -5,10 +5,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from equatorium.checks import FloatArray, Rng, generator, matrix
+from equatorium.checks import FloatArray, Rng, finite, floats, generator, matrix, vector
 from equatorium.errors import InputError
 from equatorium.records.base import Record
 from equatorium.records.space import Space
+
+_NARROWEST = 1e-3  # variance of a component, in units of that of all particles
+_FARTHEST = 8.0  # normal score: an edge of the space, a prior probability of 1e-15, is at 37
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +46,35 @@ class ParticlePrior(Record):
     covariances: FloatArray
 
     def __post_init__(self) -> None:
-        k, d = len(self.weights), self.space.d
-        shapes = {"means": (k, d), "covariances": (k, d, d)}
-        for name, shape in shapes.items():
-            if np.shape(getattr(self, name)) != shape:
+        weights = vector(self.weights, "weights of a ParticlePrior")
+        k, d = len(weights), self.space.d
+        for name, shape in {"means": (k, d), "covariances": (k, d, d)}.items():
+            array = floats(getattr(self, name), name)
+            if array.shape != shape:
                 raise InputError(
                     f"{name} of a ParticlePrior of {k} components over {d} parameters must have "
-                    f"shape {shape}, but it has {np.shape(getattr(self, name))}."
+                    f"shape {shape}, but it has {array.shape}."
                 )
-        if not np.isclose(np.sum(self.weights), 1.0) or (np.asarray(self.weights) < 0).any():
-            raise InputError(f"weights must be shares that sum to 1, but they are {self.weights}.")
+            finite(array, f"{name} of a ParticlePrior")
+            object.__setattr__(self, name, array)
+        total = weights.sum()
+        if not np.isclose(total, 1.0) or (weights <= 0).any():
+            raise InputError(f"weights must be shares > 0 that sum to 1, but they are {weights}.")
+        # Divided only once, so that a file gives back the very numbers.
+        exact = abs(total - 1.0) < 1e-12
+        object.__setattr__(self, "weights", weights if exact else weights / total)
+        if not all(map(_is_covariance, self.covariances)):
+            raise InputError(
+                "covariances of a ParticlePrior must be symmetric and positive definite, but they "
+                f"are {self.covariances!r:.200}."
+            )
 
     @classmethod
     def of(cls, space: Space, particles: Any, max_components: int = 8, rng: Rng = 0) -> Self:
         """Fit to particles, with as many components as the Bayesian information criterion wants.
+
+        No component is narrower than 3 % of all particles, in any direction: repeated ones (a
+        walker that stood still) must not make a spike. Normal scores beyond +-8 count as 8.
 
         Parameters
         ----------
@@ -75,7 +93,7 @@ class ParticlePrior(Record):
         """
         from sklearn.mixture import GaussianMixture
 
-        z = space.to_normal(matrix(particles, "particles", space.d))
+        z = space.to_normal(matrix(particles, "particles", space.d)).clip(-_FARTHEST, _FARTHEST)
         n, d = z.shape
         if n < d + 2 or np.linalg.matrix_rank(z - z.mean(axis=0)) < d:
             raise InputError(
@@ -85,11 +103,15 @@ class ParticlePrior(Record):
         seed = int(generator(rng).integers(2**31))
         # A component needs particles to have a covariance.
         most = max(1, min(int(max_components), n // (5 * (d + 1))))
+        centre, root = z.mean(axis=0), np.linalg.cholesky(np.atleast_2d(np.cov(z, rowvar=False)))
+        white = np.linalg.solve(root, (z - centre).T).T
         fits = [
-            GaussianMixture(k, random_state=seed, reg_covar=1e-9).fit(z) for k in range(1, most + 1)
+            GaussianMixture(k, random_state=seed, reg_covar=_NARROWEST).fit(white)
+            for k in range(1, most + 1)
         ]
-        best = min(fits, key=lambda fit: float(fit.bic(z)))
-        return cls(space, best.weights_, best.means_, best.covariances_)
+        best = min(fits, key=lambda fit: float(fit.bic(white)))
+        means = centre + best.means_ @ root.T
+        return cls(space, best.weights_, means, root @ best.covariances_ @ root.T)
 
     def __call__(self, theta: Any) -> FloatArray:
         """Log-density (m,) in physical theta (m, d); -inf outside the space."""
@@ -121,3 +143,7 @@ class ParticlePrior(Record):
             terms[k] = -0.5 * np.square(away).sum(axis=0) - np.log(np.diag(root)).sum()
         level = np.log(self.weights) - 0.5 * z.shape[1] * np.log(2 * np.pi)
         return np.asarray(logsumexp(terms + level[:, None], axis=0))
+
+
+def _is_covariance(a: FloatArray) -> bool:
+    return np.allclose(a, a.T, rtol=1e-8) and bool(np.linalg.eigvalsh(a)[0] > 0)

@@ -89,6 +89,12 @@ class Posterior:
                 f"The region is over {', '.join(region.space.names)}, but the posterior over "
                 f"{', '.join(space.names)}. Use the space of the waves."
             )
+        known = getattr(getattr(prior, "space", None), "names", space.names)
+        if known != space.names:
+            raise InputError(
+                f"The joint prior is over {', '.join(known)}, but the posterior over "
+                f"{', '.join(space.names)}. Make it in the space of the posterior."
+            )
         self.space = space
         self.likelihood = likelihood
         names = tuple(getattr(likelihood, "names", space.names))
@@ -166,7 +172,10 @@ class Posterior:
                 f"The joint prior of {len(theta)} points must be one log-density each, a number or "
                 f"-inf, but it is {joint!r:.200}."
             )
-        return joint - self.space.log_prior(theta)
+        own = self.space.log_prior(theta)
+        # Where the space's own prior is zero, no view comes, whatever the joint one says.
+        impossible = np.full(len(theta), -np.inf)
+        return np.asarray(np.subtract(joint, own, out=impossible, where=np.isfinite(own)))
 
     def log_prob_box(self, u: FloatArray) -> FloatArray:
         """Log-density (m,) in the unit box of the scaled coordinates u (m, d)."""

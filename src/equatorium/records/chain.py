@@ -47,11 +47,6 @@ def distributions(space: Any, theta: FloatArray) -> Iterator[tuple[int, Truncate
     Yields
     ------
     column, distribution
-
-    Raises
-    ------
-    InputError
-        If the bounds of a parameter leave it nothing at one of the points.
     """
     parameters, dependence = space.parameters, space.dependence
     wanted = [j for j, p in enumerate(parameters) if not p.flat]
@@ -73,21 +68,17 @@ def _left(dependence: Dependence, j: int, columns: dict[str, FloatArray]) -> Tru
     """Truncate a parameter's prior to what its bounds leave."""
     parameter = dependence.free[j]
     low, high = np.broadcast_arrays(*dependence.bounds(parameter, columns))
-    try:
-        return Truncated(parameter.distribution.base, low, high)
-    except InputError as error:
-        raise InputError(
-            f"The bounds of parameter {parameter.name!r} (above={parameter.above!r}, "
-            f"below={parameter.below!r}) leave it nothing at some values of the others: {error} "
-            "Change them, or the ranges of the others."
-        ) from error
+    return Truncated(parameter.distribution.base, np.atleast_1d(low), np.atleast_1d(high))
 
 
 def within(dependence: Dependence, theta: FloatArray) -> npt.NDArray[np.bool_]:
-    """Whether points (m, d) of the box keep all conditional bounds, shape (m,)."""
+    """Whether points (m, d) of the box keep all conditional bounds, shape (m,).
+
+    A point at which bounds leave nothing is outside, whatever its value: it has no density.
+    """
     inside = np.ones(len(theta), dtype=bool)
-    for _, x, low, high in _bounds(dependence, theta):
-        inside &= (x >= low) & (x <= high)
+    for _, x, low, high, possible in _bounded(dependence, theta):
+        inside &= possible & (x >= low) & (x <= high)
     return inside
 
 
@@ -100,32 +91,72 @@ def first_outside(space: Any, theta: FloatArray) -> str:
     point = theta[i : i + 1]
     box = zip((p.name for p in space.parameters), point[0], space.low, space.high, strict=True)
     broken = [item for item in box if not item[2] <= item[1] <= item[3]]
-    if not broken:
-        bounds = [
-            (name, x[0], low.max(), high.min())
-            for name, x, low, high in _bounds(space.dependence, point)
-        ]
-        broken = [item for item in bounds if not item[2] <= item[1] <= item[3]]
-    name, x, low, high = broken[0]
-    return f"Point {i} has {name} = {x:.6g}, outside [{low:.6g}, {high:.6g}]"
+    if broken:
+        name, x, low, high = broken[0]
+        return f"Point {i} has {name} = {x:.6g}, outside [{low:.6g}, {high:.6g}]"
+    for name, *row in _bounded(space.dependence, point):
+        value, low, high, possible = (np.ravel(part)[0] for part in row)
+        if not possible:
+            return f"Point {i} leaves {name} nothing: its bounds are {low:.6g} and {high:.6g}"
+        if not low <= value <= high:
+            return f"Point {i} has {name} = {value:.6g}, outside [{low:.6g}, {high:.6g}]"
+    return ""
 
 
-def _bounds(dependence: Dependence, theta: FloatArray) -> Iterator[tuple[str, Any, Any, Any]]:
+def _bounded(dependence: Dependence, theta: FloatArray) -> Iterator[tuple[str, Any, Any, Any, Any]]:
+    """Give the parameters with conditional bounds: name, values, edges, whether these leave any.
+
+    The bounds of fixed, tied and derived ones hold too, though there is nothing to truncate.
+    """
     columns = dependence.complete(theta, bounds_only=True)
     for j, parameter in enumerate(dependence.free):
         if parameter.name in dependence.bounded:
-            yield parameter.name, theta[:, j], *dependence.bounds(parameter, columns)
+            left = _left(dependence, j, columns)
+            yield parameter.name, theta[:, j], left.low, left.high, left.possible
+    for name in (name for name in dependence.bounded if name in dependence.fixed):
+        above, below = dependence.bounded[name]
+        low = -np.inf if above is None else above.unchecked(columns)
+        high = np.inf if below is None else below.unchecked(columns)
+        yield name, columns[name], low, high, True
 
 
 def check(space: Any) -> None:
     """Check that conditional bounds leave something everywhere, and the defaults inside."""
-    if not space.conditional:
+    if not space.dependence.bounded:
         return
     from scipy.stats import qmc
 
-    space.from_cube(qmc.Sobol(space.d, rng=np.random.default_rng(0)).random(_CHECKED))
+    cube = qmc.Sobol(space.d, rng=np.random.default_rng(0)).random(_CHECKED)
+    theta = space.from_cube(cube)
+    space.dependence.check_bounds(theta)
+    check_left(space, theta)
     outside = space.outside(space.defaults[None])
     if outside:
         raise InputError(
             f"The default values break the bounds: {outside.replace('Point 0', 'it')}."
+        )
+
+
+def check_left(space: Any, theta: FloatArray) -> None:
+    """Check that conditional bounds leave something at points (m, d) that came from the cube.
+
+    Raises
+    ------
+    InputError
+        If the bounds of a parameter leave it nothing at one of them, or not what it is fixed to.
+    """
+    for name, *row in _bounded(space.dependence, theta):
+        value, low, high, possible = np.broadcast_arrays(*row)
+        kept = possible & (value >= low) & (value <= high)
+        if kept.all():
+            continue
+        bad = np.unravel_index(np.argmin(kept), kept.shape)
+        parameter = next(p for p in space.declared if p.name == name)
+        edges = f"[{low[bad]:.6g}, {high[bad]:.6g}]"
+        what = f"it nothing at some values of the others: no probability is inside {edges}"
+        if name in space.fixed:
+            what = f"not what it is fixed to at some: {value[bad]:.6g} is outside {edges}"
+        raise InputError(
+            f"The bounds of parameter {name!r} (above={parameter.above!r}, "
+            f"below={parameter.below!r}) leave {what}. Change them, or the ranges of the others."
         )

@@ -21,7 +21,7 @@ class Dependence:
 
     Parameters
     ----------
-    free : tuple of Parameter
+    declared : tuple of Parameter
     names : tuple of str
         All names, those of fixed parameters too.
     fixed : dict
@@ -33,12 +33,17 @@ class Dependence:
         If parameters depend on each other in a circle.
     """
 
-    free: tuple[Parameter, ...]
+    declared: tuple[Parameter, ...]
     names: tuple[str, ...]
     fixed: Fixed
 
     def __post_init__(self) -> None:
         self.order  # noqa: B018  (a circle raises here, not later)
+
+    @cached_property
+    def free(self) -> tuple[Parameter, ...]:
+        """The free parameters."""
+        return tuple(p for p in self.declared if p.name not in self.fixed)
 
     @cached_property
     def rules(self) -> dict[str, float | str | Expression]:
@@ -47,10 +52,10 @@ class Dependence:
 
     @cached_property
     def bounded(self) -> dict[str, tuple[Expression | None, Expression | None]]:
-        """Conditional bounds of the free parameters that have any."""
+        """Conditional bounds of the parameters that have any, fixed ones too."""
         return {
             p.name: (self._bound(p, "above"), self._bound(p, "below"))
-            for p in self.free
+            for p in self.declared
             if p.above or p.below
         }
 
@@ -86,7 +91,9 @@ class Dependence:
     @cached_property
     def for_bounds(self) -> frozenset[str]:
         """Names of the parameters that conditional bounds depend on."""
-        needed = {name for bounded in self.bounded for name in self._needs(bounded)}
+        sides = [side for both in self.bounded.values() for side in both if side is not None]
+        needed = {name for side in sides for name in side.names}
+        needed |= self.bounded.keys() & self.fixed.keys()
         for name in reversed(self.order):
             if name in needed:
                 needed.update(self._needs(name))
@@ -107,7 +114,7 @@ class Dependence:
                 continue
             found = self.rules[name]
             if isinstance(found, Expression):
-                columns[name] = found(columns)
+                columns[name] = found.unchecked(columns) if bounds_only else found(columns)
             else:
                 columns[name] = columns[found] if isinstance(found, str) else np.asarray(found)
 
@@ -121,11 +128,26 @@ class Dependence:
     def bounds(
         self, parameter: Parameter, columns: Mapping[str, FloatArray]
     ) -> tuple[FloatArray, FloatArray]:
-        """Lowest and highest value of a bounded parameter, given those that it depends on."""
+        """Lowest and highest value of a bounded parameter, given those that it depends on.
+
+        Bounds may be infinite at the edge of a range, as 1 / a is where a is 0; one that is NaN
+        leaves nothing.
+        """
         above, below = self.bounded[parameter.name]
-        low = parameter.low if above is None else np.maximum(above(columns), parameter.low)
-        high = parameter.high if below is None else np.minimum(below(columns), parameter.high)
-        return np.asarray(low), np.asarray(high)
+        low, high = np.asarray(parameter.low), np.asarray(parameter.high)
+        if above is not None:
+            value = above.unchecked(columns)
+            low = np.where(np.isnan(value), parameter.high, np.maximum(value, parameter.low))
+        if below is not None:
+            value = below.unchecked(columns)
+            high = np.where(np.isnan(value), parameter.low, np.minimum(value, parameter.high))
+        return low, high
+
+    def check_bounds(self, theta: FloatArray) -> None:
+        """Raise InputError, naming the bound, where one is not finite at points (m, d)."""
+        columns = self.complete(theta, bounds_only=True)
+        for side in (side for both in self.bounded.values() for side in both if side is not None):
+            side(columns)
 
     def _bound(self, parameter: Parameter, side: str) -> Expression | None:
         text = getattr(parameter, side)

@@ -6,10 +6,13 @@ names, ``+ - * / **``, brackets and the functions of `FUNCTIONS` are all there i
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from keyword import iskeyword
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
@@ -72,7 +75,7 @@ class Expression:
             for node in ast.walk(self._tree)
             if isinstance(node, ast.Name) and id(node) not in called
         )
-        return tuple(dict.fromkeys(name for name in found if name in self.known))
+        return tuple(dict.fromkeys(self._read[name] for name in found if name in self._read))
 
     def __call__(self, columns: Mapping[str, Any]) -> FloatArray:
         """Evaluate on columns, numbers or arrays (m,) by name.
@@ -82,8 +85,7 @@ class Expression:
         InputError
             If a result is not finite, naming the values that it comes from.
         """
-        with np.errstate(all="ignore"):
-            found = np.asarray(self._value(self._tree, columns), dtype=np.float64)
+        found = self.unchecked(columns)
         if not np.isfinite(found).all():
             bad = int(np.flatnonzero(~np.isfinite(np.atleast_1d(found)))[0])
             at = {
@@ -96,6 +98,16 @@ class Expression:
             )
         return found
 
+    def unchecked(self, columns: Mapping[str, Any]) -> FloatArray:
+        """Evaluate on columns; results may be infinite or NaN."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self._value(self._tree, columns), dtype=np.float64)
+
+    @cached_property
+    def _read(self) -> dict[str, str]:
+        """From names as Python reads them (the micro sign as the letter mu) to the known ones."""
+        return {normalize("NFKC", name): name for name in self.known}
+
     @cached_property
     def _tree(self) -> ast.expr:
         if len(self.text) > _LONGEST:
@@ -103,9 +115,11 @@ class Expression:
         try:
             return ast.parse(self.text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            words = [w for w in re.findall(r"\w+", self.text) if iskeyword(w)]
+            hint = f" {words[0]!r} is a word of Python's: rename that parameter." if words else ""
             raise InputError(
                 f"{self.what} must be arithmetic such as '2 * a + log10(b)', but it is "
-                f"{self.text!r}."
+                f"{self.text!r}.{hint}"
             ) from error
 
     def _check(self, node: ast.expr) -> None:
@@ -116,7 +130,7 @@ class Expression:
             case ast.Constant(value=int() | float() as value):
                 float(value)
             case ast.Name(id=name):
-                if name not in self.known and name not in CONSTANTS:
+                if name not in self._read and name not in CONSTANTS:
                     hint = did_you_mean(name, self.known)
                     raise InputError(
                         f"{self.what}, {self.text!r}, holds {name!r}, which is not a parameter. "
@@ -151,7 +165,7 @@ class Expression:
                 return np.float64(value)  # type: ignore[arg-type]
             case ast.Name(id=name):
                 # A parameter may be called e or pi.
-                return columns[name] if name in self.known else CONSTANTS[name]
+                return columns[self._read[name]] if name in self._read else CONSTANTS[name]
             case ast.BinOp(left=left, op=op, right=right):
                 return _BINARY[type(op)](self._value(left, columns), self._value(right, columns))
             case ast.UnaryOp(op=op, operand=operand):

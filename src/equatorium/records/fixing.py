@@ -7,6 +7,7 @@ import numpy as np
 
 from equatorium.errors import InputError, UnknownNameError, did_you_mean
 from equatorium.records.expression import Expression
+from equatorium.records.parameter import Parameter
 
 Fixed = dict[str, float | str]
 
@@ -17,8 +18,8 @@ def unknown_parameter(name: str, known: tuple[str, ...], what: str) -> UnknownNa
     return UnknownNameError(f"{what} is not a parameter. Known: {', '.join(known)}.{hint}")
 
 
-def check_fixed(given: Mapping[str, Any] | None, declared: tuple[str, ...]) -> Fixed:
-    """Check fixed values: finite numbers, names of other parameters, or arithmetic on them.
+def check_fixed(given: Mapping[str, Any] | None, declared: tuple[Parameter, ...]) -> Fixed:
+    """Check fixed values: numbers in range, names of other parameters, or arithmetic on them.
 
     Raises
     ------
@@ -31,11 +32,19 @@ def check_fixed(given: Mapping[str, Any] | None, declared: tuple[str, ...]) -> F
         str(name): value.strip() if isinstance(value, str) else _number(str(name), value)
         for name, value in (given or {}).items()
     }
-    known = declared + tuple(name for name in fixed if name not in declared)
+    names = tuple(p.name for p in declared)
+    known = names + tuple(name for name in fixed if name not in names)
     for name, value in fixed.items():
         if isinstance(value, str) and value.isidentifier() and value not in known:
             raise unknown_parameter(value, known, f"Parameter {name!r} is tied to {value!r}, which")
         rule(name, value, known)
+    for p in declared:
+        value = fixed.get(p.name, p.low)
+        if not isinstance(value, str) and not p.low <= value <= p.high:
+            raise InputError(
+                f"Parameter {p.name!r} cannot be fixed to {value:.6g}, outside its range "
+                f"[{p.low:.6g}, {p.high:.6g}]. Widen that first, by space.replace({p.name!r}, ...)."
+            )
     return fixed
 
 

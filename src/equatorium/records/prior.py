@@ -124,7 +124,7 @@ class Truncated:
 
     The box may lie far out in a tail, where differences of the cdf lose all digits. So each edge is
     reached from the side of the distribution where its tail is the smaller. The edges are numbers,
-    or one for each point.
+    or one for each point; then some may leave nothing: `possible` says where.
     """
 
     base: Any
@@ -132,13 +132,10 @@ class Truncated:
     high: Any
 
     def __post_init__(self) -> None:
-        if not (self.mass > 0).all():
-            bad = np.argmin(np.broadcast_to(self.mass, np.shape(self.low) or (1,)))
-            low, high = (
-                float(np.ravel(np.broadcast_to(x, np.shape(self.low) or (1,)))[bad])
-                for x in (self.low, self.high)
+        if np.ndim(self.low) == 0 and not self.possible:
+            raise InputError(
+                f"The prior has no probability inside [{self.low:.6g}, {self.high:.6g}]."
             )
-            raise InputError(f"The prior has no probability inside [{low:.6g}, {high:.6g}].")
 
     @cached_property
     def _below(self) -> tuple[FloatArray, FloatArray]:
@@ -149,8 +146,17 @@ class Truncated:
         return np.asarray(self.base.sf(self.low)), np.asarray(self.base.sf(self.high))
 
     @cached_property
+    def possible(self) -> npt.NDArray[np.bool_]:
+        """Whether the edges leave any probability between them."""
+        return np.asarray(self._between > 0)
+
+    @cached_property
     def mass(self) -> FloatArray:
-        """Probability of the box under the distribution before it was cut."""
+        """Probability of the box under the distribution before it was cut; 1 if it has none."""
+        return np.where(self.possible, self._between, 1.0)
+
+    @cached_property
+    def _between(self) -> FloatArray:
         return _either(
             self._below[0] > 0.5,
             lambda: self._above[0] - self._above[1],
@@ -182,7 +188,7 @@ class Truncated:
             lambda: self.base.isf(self._above[0] - c * self.mass),
             lambda: self.base.ppf(self._below[0] + c * self.mass),
         )
-        return np.asarray(np.clip(x, self.low, self.high))
+        return self._boxed(x)
 
     def isf(self, c: FloatArray) -> FloatArray:
         """Point with probability c above it; inverse of `sf`."""
@@ -191,7 +197,11 @@ class Truncated:
             lambda: self.base.isf(self._above[1] + c * self.mass),
             lambda: self.base.ppf(self._below[1] - c * self.mass),
         )
-        return np.asarray(np.clip(x, self.low, self.high))
+        return self._boxed(x)
+
+    def _boxed(self, x: FloatArray) -> FloatArray:
+        """Undo rounding; where nothing is possible any number will do, but NaN would spread."""
+        return np.where(self.possible, np.clip(x, self.low, self.high), self.high)
 
     def from_tails(
         self, below: FloatArray, above: FloatArray, lower: npt.NDArray[np.bool_]

@@ -44,7 +44,9 @@ class Space(Record):
     fixed : mapping, optional
         From a name to a number, to the name of the parameter whose value it takes, or to
         arithmetic on others such as ``"a + 2 * log10(b)"`` (`equatorium.records.expression` says
-        what it may hold). Names that are not among `parameters` follow them in `all_names`.
+        what it may hold). A number must lie in the parameter's range, and all that is fixed must
+        keep the conditional bounds of its parameter. Names that are not among `parameters` follow
+        them in `all_names`.
 
     Examples
     --------
@@ -67,7 +69,7 @@ class Space(Record):
                 raise InputError(f"A Space is made of Parameters, but one is {parameter!r}.")
         unique_names((p.name for p in declared), "parameters")
         object.__setattr__(self, "declared", declared)
-        object.__setattr__(self, "fixed", check_fixed(fixed, tuple(p.name for p in declared)))
+        object.__setattr__(self, "fixed", check_fixed(fixed, declared))
         if not self.parameters:
             raise InputError("A Space needs at least one free parameter, but there is none.")
         chain.check(self)
@@ -91,12 +93,12 @@ class Space(Record):
     @cached_property
     def dependence(self) -> Dependence:
         """Which parameters depend on which others."""
-        return Dependence(self.parameters, self.all_names, self.fixed)
+        return Dependence(self.declared, self.all_names, self.fixed)
 
     @property
     def conditional(self) -> bool:
         """Whether bounds of free parameters depend on others."""
-        return bool(self.dependence.bounded)
+        return any(p.above or p.below for p in self.parameters)
 
     @property
     def derived_names(self) -> tuple[str, ...]:
@@ -125,10 +127,16 @@ class Space(Record):
 
     @cached_property
     def defaults(self) -> FloatArray:
-        """Default values, shape (d,); prior medians where none is given."""
-        median = self.from_cube(np.full((1, self.d), 0.5))[0]
-        given = [p.default for p in self.parameters]
-        return read_only([m if g is None else g for g, m in zip(given, median, strict=True)])
+        """Default values, shape (d,); prior medians, given these, where there is none."""
+        half = np.full((1, self.d), 0.5)
+        theta = self.from_unit(half)
+        for j, parameter in enumerate(self.parameters):
+            if parameter.default is not None:
+                theta[:, j] = parameter.default
+        for j, prior in chain.distributions(self, theta):
+            if self.parameters[j].default is None:
+                theta[:, j] = prior.ppf(half[:, j])
+        return read_only(theta[0])
 
     def index(self, name: str) -> int:
         """Position of a free parameter; raises UnknownNameError."""
@@ -187,7 +195,7 @@ class Space(Record):
         if theta.ndim != 2 or theta.shape[1] != self.d:
             raise ShapeError(f"theta must have shape (m, {self.d}), but it is {theta.shape}.")
         inside = np.asarray(((theta >= self.low) & (theta <= self.high)).all(1))
-        if self.conditional and inside.any():
+        if self.dependence.bounded and inside.any():
             inside[inside] = chain.within(self.dependence, theta[inside])
         return inside
 
@@ -203,7 +211,8 @@ class Space(Record):
         """
         if not self.conditional:
             return self.from_unit(u)
-        return Space([replace(p, prior=None) for p in self.declared], self.fixed).from_cube(u)
+        bare = [replace(p, prior=None, default=None) for p in self.declared]
+        return Space(bare, self.fixed).from_cube(u)
 
     def to_unit(self, theta: Any) -> FloatArray:
         """Scale the box of the scaled coordinates to [0, 1]^d; points outside it lie outside."""
@@ -261,8 +270,10 @@ class Space(Record):
         return result
 
     def sample(self, n: int, rng: Rng = None) -> FloatArray:
-        """Draw n points from the prior, shape (n, d)."""
-        return self.from_cube(generator(rng).random((n, self.d)))
+        """Draw n points from the prior, shape (n, d); raises where bounds leave nothing."""
+        theta = self.from_cube(generator(rng).random((n, self.d)))
+        chain.check_left(self, theta)
+        return theta
 
     def get_state(self) -> dict[str, Any]:
         """All parameters and what is fixed, as JSON."""

@@ -141,8 +141,8 @@ def _complete(simulator: Simulator, space: Space, theta: FloatArray) -> FloatArr
             "eq.wrap(function, space, outputs) makes one of a function"
         )
     given, wanted = space.all_names, simulator.space.all_names
-    # A derived parameter that the simulator does not know is there to be reported.
-    unknown = {*given} - {*wanted} - {*space.derived_names}
+    # What a space fixes or derives under a name of its own is there to be reported.
+    unknown = {p.name for p in space.declared} - {*wanted}
     for name in sorted(unknown | ({*wanted} - {*given})):
         lacking = "space" if name in wanted else "simulator"
         hint = did_you_mean(name, given if name in wanted else wanted)

@@ -107,7 +107,11 @@ class HMC(ChainSampler):
         identity = {
             name: getattr(self, name) for name in ("warmup", "metric", "target", "max_leapfrogs")
         }
-        return Layout(self.chains, warmup=self.warmup, identity={"sampler": "hmc", **identity})
+        start = np.zeros((self.ensembles * self.chains, posterior.d))
+        memory = tuning.first_memory(posterior.d, start)
+        shapes = {name: list(array.shape) for name, array in memory.items()}
+        identity |= {"sampler": "hmc", "memory": shapes}
+        return Layout(self.chains, warmup=self.warmup, identity=identity)
 
     def _begin(
         self, view: View, x: FloatArray, log_prob: FloatArray, rng: np.random.Generator
@@ -136,7 +140,7 @@ class HMC(ChainSampler):
             )
             accepted = np.log1p(-rng.random(len(z))) < end.log_accept
             if n < self.warmup:
-                memory = tuning.learned(memory, z, end, u, self.target)
+                memory = tuning.learned(memory, z, end, u, self.target, self.max_leapfrogs)
             moved = accepted[:, None]
             z = np.where(moved, end.z, z)
             log_prob = np.where(accepted, end.log_prob, log_prob)

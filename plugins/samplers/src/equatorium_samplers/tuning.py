@@ -69,28 +69,35 @@ def duration(
 ) -> tuple[float, int, float]:
     """Return step size, number of steps, and u of trajectory number `step`: it lasts u T.
 
-    Without a metric a trajectory may need very many steps to get anywhere: at first it does not
-    try.
+    T is such that `most` steps are enough for any u: if they were not, all trajectories would be
+    as long. Without a metric a trajectory may need very many steps to get anywhere: at first it
+    does not try.
     """
     size = float(memory["size"])
     u = 1.0 + _JITTER * (2.0 * ((_GOLDEN * (step + 1)) % 1.0) - 1.0)
-    steps = int(np.ceil(u * float(memory["length"]) / size))
+    steps = int(np.ceil(u * min(float(memory["length"]), _longest(size, most)) / size))
     if step < warmup:
         most = min(most, _FIRST * 2 ** sum(end <= step for end in windows(warmup)))
     return size, int(np.clip(steps, 1, most)), u
 
 
 def learned(
-    memory: Mapping[str, FloatArray], z: FloatArray, end: End, u: float, target: float
+    memory: Mapping[str, FloatArray],
+    z: FloatArray,
+    end: End,
+    u: float,
+    target: float,
+    most: int,
 ) -> Memory:
-    """Learn step size and length from trajectories from z (m, d) to `end`."""
+    """Learn step size and length from trajectories from z (m, d) to `end`, of `most` steps."""
     # A wall says nothing about the step size.
     honest = ~end.wall
     accept = np.exp(np.minimum(end.log_accept, 0.0))
     found = {**memory}
     if honest.any():
         found |= _averaged(memory, target - float(accept[honest].mean()))
-    found |= _lengthened(memory, z, end, accept, u)
+    # The size goes up and down from step to step, its average hardly.
+    found |= _lengthened(memory, z, end, accept, u, _longest(np.exp(found["averaging"][2]), most))
     return found
 
 
@@ -136,6 +143,11 @@ def settled(memory: Mapping[str, FloatArray]) -> Memory:
     }
 
 
+def _longest(size: float, most: int) -> float:
+    """Length T at which the longest trajectory, 1.6 T, takes `most` steps."""
+    return most * size / (1.0 + _JITTER)
+
+
 def _empty(d: int) -> Memory:
     return {"n": np.array(0.0), "mean": np.zeros(d), "squares": np.zeros((d, d))}
 
@@ -164,7 +176,12 @@ def _averaged(memory: Mapping[str, FloatArray], missing: float) -> Memory:
 
 
 def _lengthened(
-    memory: Mapping[str, FloatArray], z: FloatArray, end: End, accept: FloatArray, u: float
+    memory: Mapping[str, FloatArray],
+    z: FloatArray,
+    end: End,
+    accept: FloatArray,
+    u: float,
+    longest: float,
 ) -> Memory:
     first, second, t = memory["adam"]
     log_length = float(np.log(memory["length"]))
@@ -186,6 +203,7 @@ def _lengthened(
     t += 1.0
     unbiased = first / (1 - _DECAY[0] ** t), second / (1 - _DECAY[1] ** t)
     log_length += _RATE * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
+    log_length = min(log_length, np.log(longest))
     total, count = memory["lengths"]
     return {
         "adam": np.array([first, second, t]),
