@@ -186,7 +186,7 @@ class SparseGP(Emulator):
         rng: np.random.Generator,
     ) -> tuple[FloatArray, FloatArray]:
         """Learn the kernel from a subset by its exact likelihood; give scales and nuggets."""
-        some = _some(len(x), self.n_subset, rng)
+        some = _some(len(x), max(self.n_subset, 2 * H.shape[1]), rng)
         a, b = np.ones(len(some)), None
         if declared is not None:
             product = factorise(declared[some]) if declared[some].any() else None
