@@ -9,8 +9,9 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 import equatorium as eq
 from equatorium.errors import InputError
-from equatorium_gp import kernels
+from equatorium_gp import kernels, trend_gp
 from equatorium_gp.gp import GP
+from equatorium_gp.sharing import better_of_both
 from equatorium_gp.trend_gp import TrendGP
 
 
@@ -82,6 +83,25 @@ def test_auto_takes_kernels_apart_where_outputs_are_unlike_and_not_where_they_ar
     alike = alike + 0.3 * np.cos(4 * X) @ rng.normal(size=(2, 2))
     noisy = alike + 0.1 * rng.standard_normal(Y.shape)
     assert TrendGP(kernel="matern52").fit(X, noisy).sharing_ == "components"
+
+
+@pytest.mark.parametrize(("trend", "n_subset"), [("quadratic", 80), ("auto", 40)])
+def test_what_is_shared_is_told_with_the_trend_of_all_runs(trend, n_subset, monkeypatch):
+    """Of half of `n_subset` runs, 45 terms could not be told, and "auto" would be constant."""
+    seen = []
+
+    def spy(model, few):
+        seen.append(better_of_both(model, few))
+        return seen[-1]
+
+    monkeypatch.setattr(trend_gp, "better_of_both", spy)
+    X = np.random.default_rng(0).random((120, 8))
+    Y = np.column_stack([X.sum(axis=1), X[:, 0] * X[:, 1]])
+    options = {"n_subset": n_subset, "full_evaluations": 0, "random_state": 0}
+    model = TrendGP(kernel="rbf", trend=trend, **options).fit(X, Y)
+    wanted = {"quadratic": "quadratic", "auto": "linear"}[trend]
+    assert (model.trend_, seen[0].trend_, model.trend) == (wanted, wanted, trend)
+    assert 2 * len(model.terms_) <= len(seen[0].X_) < 120
 
 
 def test_scikit_learn_at_the_parameters_found():

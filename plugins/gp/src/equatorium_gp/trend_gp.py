@@ -78,8 +78,8 @@ class TrendGP(ProcessEmulator):
     optimise : bool
         Whether to learn the kernel's parameters; scale and nugget are always learned.
     n_subset : int
-        Beyond this number of runs, a random subset of so many brings the kernel's parameters
-        near their optimum,
+        Beyond this number of runs, a random subset of so many (and of two for each term of the
+        trend) brings the kernel's parameters near their optimum,
     full_evaluations : int
         and so many evaluations of the full likelihood finish.
     domain : str
@@ -159,8 +159,7 @@ class TrendGP(ProcessEmulator):
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         self._take(X, Y, noise)
         if self.sharing == "auto" and 1 < Y.shape[1] <= MOST_APART and self.optimise:
-            # Beyond n_subset runs, half of so many tell what to share at a small part of the cost.
-            few = len(X) if len(X) <= self.n_subset else max(self.n_subset // 2, 2)
+            few = self._enough()
             best = better_of_both(self, few)
             if few == len(X):
                 self.__dict__.update(best.__dict__)
@@ -168,6 +167,17 @@ class TrendGP(ProcessEmulator):
                 self._fit_as(best.sharing_)
         else:
             self._fit_as("components" if self.sharing == "auto" else self.sharing)
+
+    def _enough(self) -> int:
+        """Count the runs that tell what to share, where all would cost much more.
+
+        Half of `n_subset`, but two for each term that the trend of all runs has.
+        """
+        n = len(self.X_)
+        if n <= self.n_subset:
+            return n
+        self._structure("all")
+        return min(n, max(self.n_subset // 2, 2 * len(self.terms_)))
 
     def fit_from(self, other: "TrendGP", X: Any, y: Any, *, noise: Any = None) -> Self:
         """Fit as `fit` does, from where another fit to the same runs, with the same kernel, ended.
@@ -203,8 +213,6 @@ class TrendGP(ProcessEmulator):
         self, sharing: str, known: "TrendGP | None" = None, runs: int | None = None
     ) -> None:
         """Learn everything, with outputs that share kernels in one way; perhaps go on from one."""
-        self.low_, width = self.X_.min(axis=0), np.ptp(self.X_, axis=0)
-        self.width_ = np.where(width > 0, width, 1.0)
         self._structure(sharing, runs)
         if known is None:
             self._learn(*self._started(), FIRST if sharing != "each" else FIRST // 2)
@@ -212,9 +220,11 @@ class TrendGP(ProcessEmulator):
             self._learn_on(known, FIRST // 2)
 
     def _structure(self, sharing: str, runs: int | None = None) -> None:
-        """Choose components, active inputs, trend, and the kernel that so many runs can teach."""
+        """Choose box, components, active inputs, trend, and the kernel that `runs` can teach."""
         X, Y, n = self.X_, self.Y_, len(self.X_)
         self.sharing_ = sharing
+        self.low_, width = X.min(axis=0), np.ptp(X, axis=0)
+        self.width_ = np.where(width > 0, width, 1.0)
         rotate = self.output_correlation and sharing == "components"
         found = Components.of(Y, self.noise_ if len(self.noise_) else None, rotate)
         self.center_ = found.center
