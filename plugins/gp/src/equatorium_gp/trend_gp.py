@@ -176,6 +176,7 @@ class TrendGP(ProcessEmulator):
         n = len(self.X_)
         if n <= self.n_subset:
             return n
+        self._measure()
         self._structure("all")
         return min(n, max(self.n_subset // 2, 2 * len(self.terms_)))
 
@@ -213,18 +214,25 @@ class TrendGP(ProcessEmulator):
         self, sharing: str, known: "TrendGP | None" = None, runs: int | None = None
     ) -> None:
         """Learn everything, with outputs that share kernels in one way; perhaps go on from one."""
+        if known is None or self.optimise:
+            self._measure()
+        else:  # a kernel that is not learned anew keeps its units
+            self.low_, self.width_ = known.low_, known.width_
         self._structure(sharing, runs)
         if known is None:
             self._learn(*self._started(), FIRST if sharing != "each" else FIRST // 2)
         else:
-            self._learn_on(known, FIRST // 2)
+            self._learn_on(known)
+
+    def _measure(self) -> None:
+        """Take the box of the runs, whose widths are the units of the inputs."""
+        self.low_, width = self.X_.min(axis=0), np.ptp(self.X_, axis=0)
+        self.width_ = np.where(width > 0, width, 1.0)
 
     def _structure(self, sharing: str, runs: int | None = None) -> None:
-        """Choose box, components, active inputs, trend, and the kernel that `runs` can teach."""
+        """Choose components, active inputs, trend, and the kernel that so many runs can teach."""
         X, Y, n = self.X_, self.Y_, len(self.X_)
         self.sharing_ = sharing
-        self.low_, width = X.min(axis=0), np.ptp(X, axis=0)
-        self.width_ = np.where(width > 0, width, 1.0)
         rotate = self.output_correlation and sharing == "components"
         found = Components.of(Y, self.noise_ if len(self.noise_) else None, rotate)
         self.center_ = found.center
@@ -241,6 +249,8 @@ class TrendGP(ProcessEmulator):
 
     def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:
         """Learn from further runs too: a fit whose kernels start from where they are.
+
+        With ``optimise=False`` they stay there, in the units of the box of the first runs.
 
         Parameters
         ----------
@@ -261,12 +271,11 @@ class TrendGP(ProcessEmulator):
         twin = copy.copy(self)  # what fails leaves us as we are
         twin.X_, twin.Y_ = np.concatenate([self.X_, X]), np.concatenate([self.Y_, Y])
         twin.noise_ = np.concatenate([self.noise_, noise]) if len(self.noise_) else self.noise_
-        twin._structure(self.sharing_)
-        twin._learn_on(self, FIRST // 4)
+        twin._fit_as(self.sharing_, self)
         self.__dict__.update(twin._finish().__dict__)
         return self
 
-    def _learn_on(self, known: "TrendGP", first: int) -> None:
+    def _learn_on(self, known: "TrendGP") -> None:
         """Learn from where another fit ended, if it has the same kernels."""
         g = len(self._groups.columns)
         same = self.kernel_ == known.kernel_ and np.array_equal(self.active_, known.active_)
@@ -278,7 +287,7 @@ class TrendGP(ProcessEmulator):
         for i, kernel in enumerate(started):
             kernels.load(kernel, known.kernel_parameters_[i])
             starts.append(known._ratios(i))
-        self._learn(started, starts, first)
+        self._learn(started, starts, FIRST // 2)
 
     def _ratios(self, g: int) -> tuple[float, float]:
         """Ratios of nugget and declared noise to signal in group g."""
