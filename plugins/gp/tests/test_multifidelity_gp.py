@@ -246,6 +246,11 @@ def test_unknown_levels_and_foreign_states_are_refused():
     ]:
         with pytest.raises(StateError, match=name):
             model.set_state({**model.get_state(), name: value})
+    singular = {"X_": np.zeros_like(model.X_), "nugget_": np.full(1, 1e-300)}
+    with pytest.raises(StateError, match="cannot be solved"):
+        MultifidelityGP().set_state(
+            {**model.get_state(), **singular, "lower_variance_": np.zeros_like(model.Y_)}
+        )
 
 
 @pytest.mark.realdata

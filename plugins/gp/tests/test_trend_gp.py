@@ -242,6 +242,10 @@ def test_live_kernel_is_copied_and_saved_if_it_can_be_written(runs, tmp_path):
         ("error_correlation_", -np.eye(3)),
         ("group_", np.array([0, 3, 0])),
         ("delta_", "x"),
+        ("trend_", "bogus"),
+        ("trend_", "quadratic"),
+        ("kernel_", "bogus"),
+        ("coefficients_", np.ones((9, 3))),
     ],
 )
 def test_damaged_state_is_refused(runs, name, value):
@@ -249,6 +253,13 @@ def test_damaged_state_is_refused(runs, name, value):
     state = TrendGP(optimise=False).fit(X, Y).get_state()
     with pytest.raises(StateError):
         TrendGP().set_state({**state, name: value})
+
+
+def test_a_state_of_one_run_is_refused(runs):
+    state = TrendGP(optimise=False).fit(*runs).get_state()
+    one = {name: state[name][:1] for name in ("X_", "Y_")}
+    with pytest.raises(StateError, match="2 runs at least"):
+        TrendGP().set_state({**state, **one, "run_noise_": state["run_noise_"][:, :1]})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -226,14 +226,21 @@ class MultifidelityGP(Emulator):
             _check(state, self.level_column)
         super().set_state(state)
         if state:
-            parts = zip(self.length_, self.nugget_, self.tau_, self.scale_, strict=True)
-            self._steps = [
-                Step(
-                    self._runs(t), self._covariance, Numbers(float(h), float(g), float(tau), scale)
-                )
-                for t, (h, g, tau, scale) in enumerate(parts, start=1)
-            ]
+            try:
+                self._build()
+            except np.linalg.LinAlgError as error:
+                raise StateError(
+                    f"the state of MultifidelityGP cannot be solved: {error}"
+                ) from error
         return self
+
+    def _build(self) -> None:
+        """Make what predictions need of the numbers learned."""
+        parts = zip(self.length_, self.nugget_, self.tau_, self.scale_, strict=True)
+        self._steps = [
+            Step(self._runs(t), self._covariance, Numbers(float(h), float(g), float(tau), scale))
+            for t, (h, g, tau, scale) in enumerate(parts, start=1)
+        ]
 
 
 def _check(state: Mapping[str, Any], level_column: int | None) -> None:

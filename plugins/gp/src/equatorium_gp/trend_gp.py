@@ -9,7 +9,7 @@ import gpytorch
 import numpy as np
 
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError
+from equatorium.errors import InputError, StateError
 from equatorium_gp import domain, kernels
 from equatorium_gp.components import Components
 from equatorium_gp.devices import check_memory, present_device, usable_device
@@ -336,19 +336,26 @@ class TrendGP(ProcessEmulator):
         return np.asarray((factor * (self.error_correlation_ @ factor)).sum(axis=0))
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
-        """Take on a state and decompose the kernel matrices anew."""
+        """Take on a state whose arrays fit together, and decompose the kernel matrices anew."""
         self._process: Any = None
         super().set_state(state)
         if state:
             check_state(self)
-            alone = not self.output_correlation or self.n_outputs_ == 1
-            mixing = Mixing(self.center_, self.mixing_, self.error_correlation_, alone)
-            self._box = domain.Box(self.X_, getattr(self, "feature_names_in_", None))
-            groups = self._groups
-            built = [self._build_kernel() for _ in groups.columns]
-            shared, basis = groups.rebuilt(self, built), Basis(self.terms_)
-            self._process = Process(self.low_, self.width_, basis, groups.columns, shared, mixing)
+            try:
+                self._build()
+            except (InputError, np.linalg.LinAlgError) as error:
+                raise StateError(f"the state of TrendGP cannot be solved: {error}") from error
         return self
+
+    def _build(self) -> None:
+        """Make what predictions need of the numbers learned."""
+        alone = not self.output_correlation or self.n_outputs_ == 1
+        mixing = Mixing(self.center_, self.mixing_, self.error_correlation_, alone)
+        self._box = domain.Box(self.X_, getattr(self, "feature_names_in_", None))
+        groups = self._groups
+        built = [self._build_kernel() for _ in groups.columns]
+        shared, basis = groups.rebuilt(self, built), Basis(self.terms_)
+        self._process = Process(self.low_, self.width_, basis, groups.columns, shared, mixing)
 
     @classmethod
     def migrate(cls, state: Mapping[str, Any], version: int) -> dict[str, Any]:
