@@ -159,8 +159,7 @@ class TrendGP(ProcessEmulator):
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         self._take(X, Y, noise)
         if self.sharing == "auto" and 1 < Y.shape[1] <= MOST_APART and self.optimise:
-            few = self._enough()
-            best = better_of_both(self, few)
+            best = better_of_both(self, few := self._enough())
             if few == len(X):
                 self.__dict__.update(best.__dict__)
             else:
@@ -169,14 +168,10 @@ class TrendGP(ProcessEmulator):
             self._fit_as("components" if self.sharing == "auto" else self.sharing)
 
     def _enough(self) -> int:
-        """Count the runs that tell what to share, where all would cost much more.
-
-        Half of `n_subset`, but two for each term that the trend of all runs has.
-        """
-        n = len(self.X_)
-        if n <= self.n_subset:
+        """Count the runs that tell what to share: beyond `n_subset`, half of so many will do."""
+        if (n := len(self.X_)) <= self.n_subset:
             return n
-        self._measure()
+        self._measure()  # two runs for each term of the trend are needed
         self._structure("all")
         return min(n, max(self.n_subset // 2, 2 * len(self.terms_)))
 
