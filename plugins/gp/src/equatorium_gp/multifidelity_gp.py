@@ -29,7 +29,9 @@ class MultifidelityGP(Emulator):
               \circ \mathrm{Cov}[y_{t-1}] + \mathrm{Cov}[b_t + (\rho - \hat\rho)(m_{t-1} - c)
               + \delta_t],
 
-    all uncertainty of rho, b and delta, without declared noise.
+    all uncertainty of rho, b and delta, without declared noise. Where runs are not
+    nested, or those of the level below are noisy, the smooth error of its mean is counted twice,
+    for delta has taken it up: the variance is then too large.
 
     Levels must be of the same quantity in the same units: the prior of rho is around one, with a
     width that is learned. Designs need not be nested. Where a run of the level below has the same
