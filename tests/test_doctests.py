@@ -29,7 +29,7 @@ def test_doctests(name, monkeypatch, tmp_path):
     assert result.attempted > 0
 
 
-PAGES = ["priors"]
+PAGES = ["multifidelity_gp", "priors", "residual_gp", "trend_gp"]
 
 
 @pytest.mark.parametrize("page", PAGES)
