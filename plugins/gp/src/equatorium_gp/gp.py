@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
 from equatorium import Dense, Diagonal, Emulator, Gaussian, LowRank, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import EquatoriumError, InputError, StateError
 from equatorium_gp.options import RICH, check_flag, check_seed, tells_two_scales
-from equatorium_gp.predicting import checked_bars, checked_output
+from equatorium_gp.predicting import checked_bars, checked_output, strange_runs
 from equatorium_gp.trend import terms
 from equatorium_gp.trend_gp import TrendGP
 from equatorium_gp.weights import worth
@@ -42,8 +43,9 @@ class GP(Emulator):
 
     with :math:`D_k = \mathrm{diag}(\sqrt{w_{kj} f_{kj}})` and
     :math:`v_{kj} = \sqrt{w_{kj}} (\mu_{kj} - \mu_j)`: members that disagree are less sure together.
-    Weights w and factors f of the variance follow from closed-form leave-one-out predictions
-    (`equatorium_gp.weights`), so that no member is fitted more than once.
+    Weights w and factors f of the variance follow from closed-form leave-one-out predictions, and
+    from how many length-scales so few runs had to teach (`equatorium_gp.weights`): no member is
+    fitted more than once.
 
     Parameters
     ----------
@@ -191,6 +193,17 @@ class GP(Emulator):
         """
         check_is_fitted(self)
         return self._mixed([member.loo() for member in self.members_])
+
+    def outliers(self, level: float = 0.01) -> npt.NDArray[np.intp]:
+        """Numbers of the runs that do not fit to all others, as `TrendGP.outliers` tells.
+
+        Parameters
+        ----------
+        level : float
+            Probability that any run is named where all are sound.
+        """
+        left_out, first = self.loo(), self.members_[0]
+        return strange_runs(left_out, first.Y_, first.noise_, level)
 
     def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:
         """Learn from further runs too: every member does, and all are weighed anew.

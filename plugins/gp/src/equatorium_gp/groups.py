@@ -1,6 +1,8 @@
 """Groups of components that share a kernel: each is learned, or built again, on its own."""
 
 import copy
+import ctypes
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from equatorium_gp.fit import Budget, Problem, learn
 from equatorium_gp.noise import factorise
 from equatorium_gp.shared import Learned, Shared
 from equatorium_gp.spectral import tensor
+
+MANY = 400  # runs from which matrices are large
 
 
 @dataclass(frozen=True)
@@ -144,4 +148,18 @@ class Groups:
             levels = model.output_noise_[columns] if noisy else None
             problem = self.problem(columns, model.run_noise_[g], levels)
             parts.append(Shared.rebuilt(kernel, problem, numbers))
+            if len(self.columns) > 1 and len(self.X) >= MANY:
+                give_back()
         return parts
+
+
+def give_back() -> None:
+    """Return free pages to the system, where the C library can.
+
+    The matrices that groups keep lie between those that come and go, in a heap that would grow to
+    twice their size.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

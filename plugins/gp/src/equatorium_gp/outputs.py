@@ -30,6 +30,10 @@ class Mixing:
         self.center, self.mixing, self.correlation, self.alone = center, mixing, correlation, alone
         correlated = not np.array_equal(correlation, np.eye(len(mixing)))
         self._root = np.linalg.cholesky(correlation) if correlated else None
+        own = np.diagonal(mixing)
+        single = len(mixing) == mixing.shape[1] and np.array_equal(mixing, np.diag(own))
+        root = np.eye(len(own)) if self._root is None else self._root
+        self._own_root = own[:, None] * root if single else None
         spread = np.square(mixing).sum(axis=0)
         size = np.where(center != 0.0, center**2, 1.0)
         self.least = LEAST * np.where(spread > 0.0, spread, size)
@@ -39,7 +43,9 @@ class Mixing:
         own, std = self.center + mean @ self.mixing, np.sqrt(variance)
         if self.alone:
             return Gaussian(own, Diagonal((std * np.diagonal(self.mixing)) ** 2))
-        factor = self.mixing.T * std[:, None, :]
+        if self._own_root is not None:  # outputs are components
+            return Gaussian(own, LowRank(self.least, std[:, :, None] * self._own_root))
+        factor = np.multiply(self.mixing.T, std[:, None, :], order="C")
         if self._root is not None:
             factor = (factor.reshape(-1, len(self._root)) @ self._root).reshape(factor.shape)
         return Gaussian(own, LowRank(self.least, factor))

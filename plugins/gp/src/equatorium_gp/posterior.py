@@ -14,6 +14,7 @@ sums of squares in an orthogonal basis, as safe as with a Cholesky factor; K^-1 
 """
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import gpytorch
@@ -98,7 +99,8 @@ class Posterior:
         self, kernel: Kernel, problem: Problem, learned: Hyperparameters, decomposed: Decomposed
     ) -> None:
         self.kernel, self.problem, self.learned = kernel, problem, learned
-        self._closed = Stationary.of(kernel)
+        closed = Stationary.of(kernel)
+        self.runs = [] if closed is None else closed.prepared(problem.X)
         parts, Z, R = decomposed.parts, decomposed.Z, decomposed.R
         self.transform = decomposed.contrasts.transform
         self.weight = parts.weights(learned.ratio)
@@ -112,14 +114,14 @@ class Posterior:
         self._ratio, self._scale = self._placed(learned.ratio), self._placed(learned.scale)
         self._nugget = self._placed(self.nugget)
         self.unit = decomposed.unit
-        self._of_k = native(torch.cat([V, alpha, 2.0 * C], dim=1).div_(self.unit))
-        self._of_h = native(torch.cat([-CR @ V, gamma, -CR @ C], dim=1))
+        self.of_k = native(torch.cat([V, alpha, 2.0 * C], dim=1).div_(self.unit))
+        self.of_h = native(torch.cat([-CR @ V, gamma, -CR @ C], dim=1))
         self._log_likelihood = decomposed.contrasts.jacobian + parts.log_likelihood(
             Z, learned.ratio, learned.scale
         )
         with torch.no_grad():
             one = float(kernel(problem.X[:1], diag=True)) / self.unit
-        self._variance = one if kernel.is_stationary else None
+        self.own = one if kernel.is_stationary else None
 
     def coefficients(self) -> FloatArray:
         """Trend coefficients (t, p) of the named terms, by generalised least squares."""
@@ -180,10 +182,10 @@ class Posterior:
         slope = self._placed(by_variance * self.learned.scale)
         total = slope.sum(axis=1, keepdims=True)
         parts = (-2.0 * white * (slope @ self._weight.T), self._placed(by_mean), -total * h)
-        k_bar, h_bar = self._back(parts, self._of_k), self._back(parts, self._of_h)
+        k_bar, h_bar = self._back(parts, self.of_k), self._back(parts, self.of_h)
         h_bar = h_bar - total * trend + 2.0 * h * (slope @ self._ratio)[:, None]
         x_bar = input_gradient(self.kernel, x, self.problem.X, torch.as_tensor(k_bar))
-        if self._variance is None:
+        if self.own is None:
             x_bar = x_bar + own_gradient(self.kernel, x, torch.as_tensor(total[:, 0] / self.unit))
         return x_bar, array(h_bar @ self._transform.T)
 
@@ -205,8 +207,8 @@ class Posterior:
         """``V' t`` (m, N), mean (m, p) and ``2 C' k - C' R C h`` (m, q), on the device."""
         # Eager: samplers ask for a few points at a time, where a lazy kernel costs as much again.
         with torch.no_grad(), gpytorch.settings.lazily_evaluate_kernels(False):
-            both = native(self._covariance(x)) @ self._of_k
-            both += h @ self._of_h
+            both = native(self._covariance(x)) @ self.of_k
+            both += h @ self.of_h
         return [both[:, part] for part in self._parts]
 
     def _back(self, parts: Any, matrix: Any) -> Any:
@@ -221,15 +223,15 @@ class Posterior:
 
     def _own(self, x: Tensor) -> Any:
         """Kernel of points with themselves, (m, 1) or one number."""
-        if self._variance is not None:
-            return self._variance
+        if self.own is not None:
+            return self.own
         with torch.no_grad():
             return native(self.kernel(x, diag=True))[:, None] / self.unit
 
     def _covariance(self, x: Tensor) -> Tensor:
         """Kernel (m, n) between scaled inputs (m, d) and the runs."""
-        if self._closed is not None:
-            return self._closed.matrix(x, self.problem.X)
+        if self.runs:
+            return reduce(torch.Tensor.add_, (part.matrix(x) for part in self.runs))
         return dense(self.kernel, x, self.problem.X)
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
@@ -242,7 +244,7 @@ class Posterior:
         made enormous.
         """
         learned = self.learned
-        V = self._of_k[:, : len(self.weight)]
+        V = self.of_k[:, : len(self.weight)]
         P = np.maximum(array(V**2 @ self._weight) * self.unit**2, 1e-12)
         mean = array(self.problem.Y) - self._alpha / P
         free = 1.0 / P

@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy.stats import f as f_distribution
 from sklearn.utils.validation import check_is_fitted
 
-from equatorium import Emulator, Gaussian
+from equatorium import Diagonal, Emulator, Gaussian
 from equatorium.checks import FloatArray, Rng, finite, floats, generator
 from equatorium.errors import InputError, ShapeError
 from equatorium_gp.domain import Box
@@ -30,10 +32,46 @@ def checked_output(output: Any, p: int) -> int:
     return int(output)
 
 
+ROUNDING = 1e-6  # of an output's range: smaller errors are nobody's fault
+
+
+def strange_runs(
+    left_out: Gaussian, Y: FloatArray, noise: FloatArray, level: Any
+) -> npt.NDArray[np.intp]:
+    r"""Find runs whose leave-one-out errors are too large to be chance, the strangest first.
+
+    The squared Mahalanobis distances :math:`D_i` of the errors of p outputs are compared each with
+    the mean of all others: :math:`D_i (n - 1) / \sum_{j \neq i} D_j` has the distribution
+    F(p, (n - 1) p), and its probability is corrected for the n runs (Bonferroni).
+
+    Parameters
+    ----------
+    left_out : Gaussian
+        (n, p): every run from all others.
+    Y : (n, p) array
+    noise : (n, p) or (0, p) array
+        Declared variances.
+    level : float
+        Probability that any of n sound runs is named.
+    """
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 < level < 1.0:
+        raise InputError(f"level={level!r} must be a probability between 0 and 1.")
+    total = left_out.covariance + Diagonal(noise) if len(noise) else left_out.covariance
+    error, (n, p) = Y - left_out.mean, Y.shape
+    distance = total.mahalanobis(error)
+    others = np.maximum((distance.sum() - distance) / (n - 1), 1e-300)
+    chance = n * f_distribution.sf(distance / others, p, (n - 1) * p)
+    order = np.lexsort((-distance, chance))
+    large = (np.abs(error) > ROUNDING * np.ptp(Y, axis=0)).any(axis=1)
+    return order[(chance < level)[order] & large[order]]
+
+
 class ProcessEmulator(Emulator):
     """Base of emulators whose `set_state` builds a process and the box of the runs."""
 
     X_: FloatArray
+    Y_: FloatArray
+    noise_: FloatArray
     domain: str
     _process: Process
     _box: Box
@@ -51,6 +89,34 @@ class ProcessEmulator(Emulator):
         """
         check_is_fitted(self)
         return self._process.leave_one_out()
+
+    def outliers(self, level: float = 0.01) -> npt.NDArray[np.intp]:
+        """Numbers of the runs that do not fit to all others, the strangest first.
+
+        By their leave-one-out errors, all outputs together: see
+        `equatorium_gp.predicting.strange_runs`. A run that went wrong spoils the predictions of its
+        neighbours too: look at the first, mend or leave it out, and fit again.
+
+        Parameters
+        ----------
+        level : float
+            Probability that any run is named where all are sound.
+
+        References
+        ----------
+        Beckman R. J. & Cook R. D. 1983, Technometrics 25, 119,
+        doi:10.1080/00401706.1983.10487840
+
+        Examples
+        --------
+        >>> from equatorium_gp.trend_gp import TrendGP
+        >>> x = np.linspace(0.0, 1.0, 30)[:, None]
+        >>> y = np.sin(4.0 * x[:, 0]) + 0.01 * np.cos(99.0 * x[:, 0])
+        >>> y[12] += 0.2
+        >>> TrendGP().fit(x, y).outliers().tolist()
+        [12]
+        """
+        return strange_runs(self.loo(), self.Y_, self.noise_, level)
 
     def predict_dist_vjp(self, X: Any, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
         """Gradient (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * covariance)`` by X.

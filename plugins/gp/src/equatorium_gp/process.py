@@ -10,6 +10,7 @@ from equatorium import Gaussian
 from equatorium.checks import FloatArray
 from equatorium_gp.outputs import Mixing
 from equatorium_gp.shared import Shared
+from equatorium_gp.together import Together
 from equatorium_gp.trend import Basis
 
 
@@ -39,6 +40,7 @@ class Process:
     ) -> None:
         self.low, self.width, self.basis = low, width, basis
         self.groups, self.shared, self.mixing = groups, shared, mixing
+        self.together = Together.of(shared)
 
     def predict(self, X: FloatArray, inflation: FloatArray | None) -> Gaussian:
         """Mean and covariance of the outputs, the variance multiplied by `inflation` (m,)."""
@@ -94,7 +96,10 @@ class Process:
 
     def _predicted(self, x: FloatArray, H: FloatArray) -> list[FloatArray]:
         """Mean and variance (m, k) of the components."""
-        return self._joined(one.predict(x, H) for one in self.shared)
+        if self.together is None or not self.together.serves(len(x)):
+            return self._joined(one.predict(x, H) for one in self.shared)
+        order = np.argsort(np.concatenate(list(self.groups)))
+        return [part[:, order] for part in self.together.predict(x, H)]
 
     def _covariances(self, x: FloatArray, H: FloatArray, nugget: bool) -> FloatArray:
         """Covariances (k, m, m) of the components."""

@@ -34,7 +34,8 @@ def _rbf(s: Tensor, k: Tensor, w: Tensor) -> None:
     w.copy_(k)
 
 
-def _matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
+def matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
+    """Write ``exp(-r)`` and its w."""
     r = s.sqrt_()
     torch.exp(-r, out=k)
     torch.div(k, r, out=w).masked_fill_(r == 0, 0.0)
@@ -55,7 +56,7 @@ def _matern52(s: Tensor, k: Tensor, w: Tensor) -> None:
     w.mul_(5.0 / 3.0)
 
 
-_MATERN: dict[float, Family] = {0.5: _matern12, 1.5: _matern32, 2.5: _matern52}
+_MATERN: dict[float, Family] = {0.5: matern12, 1.5: _matern32, 2.5: _matern52}
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,12 @@ class Term:
             w[part].mul_(amplitude)
         return k, w
 
-    def _squares(self, u: Tensor, v: Tensor) -> Tensor:
-        """Return squared distances (m, n)."""
-        if self.family is _matern12:  # its root is not smooth at 0: no cancellation allowed
+    def _squares(self, u: Tensor, v: Tensor, of_v: Tensor | None = None) -> Tensor:
+        """Return squared distances (m, n); `of_v` are the squared sizes (1, n) of v, if known."""
+        if self.family is matern12:  # its root is not smooth at 0: no cancellation allowed
             return torch.cdist(u, v, compute_mode="donot_use_mm_for_euclid_dist").square_()
-        s = torch.addmm((v * v).sum(dim=1)[None], u, v.T, alpha=-2.0)
+        of_v = (v * v).sum(dim=1)[None] if of_v is None else of_v
+        s = torch.addmm(of_v, u, v.T, alpha=-2.0)
         return s.add_((u * u).sum(dim=1)[:, None]).clamp_(min=0.0)
 
 
@@ -126,6 +128,11 @@ class Stationary:
                 v = u if other is None else term.lengths(other)
                 parts.append(term.evaluate(u, v, same=other is None)[0])
             return reduce(torch.Tensor.add_, parts)
+
+    def prepared(self, runs: Tensor) -> "list[Runs]":
+        """Return the terms with the runs (n, d), for parameters that stay."""
+        with torch.no_grad():
+            return [Runs.of(term, runs) for term in self.terms]
 
     def variance(self) -> float:
         """Return the kernel of a point with itself."""
@@ -156,6 +163,51 @@ class Stationary:
                 else:
                     total[:, term.columns] += slope
         return array(total)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """One term, its parameters and the runs it is to be evaluated with, worked out once.
+
+    Attributes
+    ----------
+    term : Term
+    v : (n, d) tensor
+        The runs in length-scales, about their `middle` (d,),
+    squares : (n,) tensor
+        and their squared sizes.
+    lengths, amplitude : tensors
+    """
+
+    term: Term
+    v: Tensor
+    middle: Tensor
+    squares: Tensor
+    lengths: Tensor
+    amplitude: Tensor
+
+    @classmethod
+    def of(cls, term: Term, X: Tensor) -> "Runs":
+        """Prepare for a kernel whose parameters will not move."""
+        v = term.lengths(X)
+        middle = v.mean(dim=0)
+        v = v - middle
+        lengths, amplitude = term.module.lengthscale.clone(), term.amplitude()
+        return cls(term, v, middle, (v * v).sum(dim=1)[None], lengths, amplitude)
+
+    def matrix(self, X: Tensor) -> Tensor:
+        """Return the term (m, n) between X (m, d) and the runs."""
+        u = (X if self.term.columns is None else X[:, self.term.columns]) / self.lengths
+        u -= self.middle
+        k = torch.empty(len(u), len(self.v), dtype=u.dtype, device=u.device)
+        rows = max(1, BLOCK[u.device.type] // len(self.v))
+        w = torch.empty_like(k[:rows])
+        for start in range(0, len(u), rows):
+            part, found = u[start : start + rows], k[start : start + rows]
+            self.term.family(self.term._squares(part, self.v, self.squares), found, w[: len(part)])
+            if self.term.scales:
+                found.mul_(self.amplitude)
+        return k
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""Many kernels of one form at a few points: one call for all, where each would cost as much."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from equatorium.checks import FloatArray
+from equatorium_gp.posterior import Posterior
+from equatorium_gp.shared import Shared
+from equatorium_gp.stationary import matern12
+
+FEW = 16_384  # kernel values of a group at once: beyond, one group after the other is as fast
+MEMORY = 2**26  # bytes of matrices kept twice for it
+
+
+@dataclass(frozen=True)
+class Together:
+    """Groups of one component, whose kernels are one term of one family each, on the CPU.
+
+    Attributes
+    ----------
+    family : Family
+    runs : tuple of tensors
+        ``v`` (g, n, d) and ``squares`` (g, 1, n), as of `equatorium_gp.stationary.Runs`,
+    lengths : tuple of tensors
+        ``lengths`` and ``middle`` (g, 1, d) and ``amplitude`` (g, 1, 1).
+    of_k, of_h : (g, n, c) and (g, q, c) arrays
+        The matrices of `equatorium_gp.posterior`,
+    transform : (g, t, q) array
+    weight : (g, N, 1) array
+    numbers : tuple of (g, 1) arrays
+        Own variance, ratio, scale and nugget; the scale holds the variance factor.
+    """
+
+    family: Any
+    runs: tuple[Any, Any]
+    lengths: tuple[Any, Any, Any]
+    of_k: FloatArray
+    of_h: FloatArray
+    transform: FloatArray
+    weight: FloatArray
+    numbers: tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+
+    @classmethod
+    def of(cls, shared: Sequence[Shared]) -> "Together | None":
+        """Join groups that are alike, or return None."""
+        all_of = [one.posterior for one in shared]
+        if len(all_of) < 2 or not all(_fits(all_of[0], one) for one in all_of):
+            return None
+        if sum(one.of_k.nbytes for one in all_of) > MEMORY:
+            return None
+        terms = [one.runs[0] for one in all_of]
+        factors = [one.variance_factor for one in shared]
+        scale = [f * one.learned.scale for f, one in zip(factors, all_of, strict=True)]
+        return cls(
+            terms[0].term.family,
+            (torch.stack([t.v for t in terms]), torch.stack([t.squares for t in terms])),
+            (
+                torch.stack([t.lengths for t in terms]),
+                torch.stack([t.middle[None] for t in terms]),
+                torch.stack([t.amplitude.reshape(1, 1) for t in terms]),
+            ),
+            np.stack([one.of_k for one in all_of]),
+            np.stack([one.of_h for one in all_of]),
+            np.stack([one.transform for one in all_of]),
+            np.stack([one.weight for one in all_of]),
+            (
+                np.array([[one.own] for one in all_of]),
+                np.array([one.learned.ratio for one in all_of]),
+                np.array(scale),
+                np.array([one.nugget for one in all_of]),
+            ),
+        )
+
+    def serves(self, m: int) -> bool:
+        """Whether m points are few enough."""
+        return 0 < m * self.of_k.shape[1] <= FEW
+
+    def predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (m, g), as `equatorium_gp.shared.Shared.predict` of each group."""
+        h, N = H @ self.transform, self.weight.shape[1]
+        both = self._kernels(X) @ self.of_k
+        both += h @ self.of_h
+        white, trend = both[..., :N], both[..., N + 1 :]
+        own, ratio, scale, nugget = self.numbers
+        free = own - (h * trend).sum(axis=2) - (white**2 @ self.weight)[..., 0]
+        free += ratio * (h**2).sum(axis=2)
+        variance = scale * (np.maximum(free, 0.0) + nugget)
+        return both[..., N].T, np.asarray(variance).T
+
+    def _kernels(self, X: FloatArray) -> FloatArray:
+        """Kernels (g, m, n) between X (m, d) and the runs."""
+        (v, squares), (lengths, middle, amplitude) = self.runs, self.lengths
+        with torch.no_grad():
+            u = torch.from_numpy(np.ascontiguousarray(X)) / lengths - middle
+            s = torch.baddbmm(squares, u, v.mT, alpha=-2.0)
+            s = s.add_((u * u).sum(dim=2, keepdim=True)).clamp_(min=0.0)
+            k = torch.empty_like(s)
+            self.family(s, k, torch.empty_like(s))
+            return np.asarray(k.mul_(amplitude).numpy())
+
+
+def _fits(first: Posterior, one: Posterior) -> bool:
+    """Whether a posterior can be joined with the first."""
+    if len(one.runs) != 1 or one.weight.shape != first.weight.shape or one.weight.shape[1] != 1:
+        return False
+    mine, theirs = one.runs[0], first.runs[0]
+    return (
+        mine.v.device.type == "cpu"
+        and mine.v.shape == theirs.v.shape
+        and mine.term.columns is None
+        and mine.term.family is theirs.term.family
+        and mine.term.family is not matern12
+        and one.transform.shape == first.transform.shape
+    )
