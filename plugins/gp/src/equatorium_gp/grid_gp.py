@@ -158,7 +158,6 @@ class GridGP(Emulator):
                 f"the grid has {text} = {cells:.3g} cells, more than the {MOST_CELLS} that GridGP "
                 "takes: use sparse-gp, or cut it to pieces."
             )
-
         if (longest := int(self.shape_.max())) > LONGEST:
             raise InputError(
                 f"an axis of the grid has {longest} points, more than the {LONGEST} that GridGP "
