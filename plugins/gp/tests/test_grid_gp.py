@@ -193,6 +193,9 @@ def test_what_is_no_grid_is_refused_with_the_way_out():
     X = np.vstack([cells(np.arange(40.0), np.arange(40.0)), [[3.0, 4.0]]])
     with pytest.raises(InputError, match=r"same cell.*average"):
         GridGP().fit(X, X[:, 0])
+    series = np.arange(4001.0)[:, None]  # its matrix would take 0.1 GB, and minutes
+    with pytest.raises(InputError, match=r"4001 points.*sparse-gp"):
+        GridGP().fit(series, series[:, 0])
     for options, text in (
         ({"kernel": "rbff"}, "rbf"),
         ({"kernel": ["rbf"]}, "axes"),

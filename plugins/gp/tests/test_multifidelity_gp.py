@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import binom
+from scipy.linalg import helmert
+from scipy.stats import binom, multivariate_normal
 
 import equatorium as eq
 from equatorium.errors import InputError, StateError
-from equatorium_gp.autoregression import Numbers, Runs, Step
+from equatorium_gp.autoregression import SCALES, Numbers, Runs, Step, _likelihoods
 from equatorium_gp.multifidelity_gp import MultifidelityGP
 from equatorium_gp.trend_gp import TrendGP
 
@@ -92,6 +93,41 @@ def test_one_step_is_the_conditional_of_a_joint_gaussian():
     two = np.vstack([runs.center - 1.0, runs.center, runs.center + 1.0])
     spread = step.predict(np.repeat(new[:1], 3, axis=0), two)[1]
     assert_allclose(0.5 * (spread[0] - 2 * spread[1] + spread[2]), step.rho_variance, rtol=1e-6)
+
+
+def test_the_restricted_likelihood_is_that_of_contrasts():
+    """Against scipy, with an orthonormal basis of another making."""
+    rng = np.random.default_rng(2)
+    runs = Runs(rng.random((7, 2)), *rng.random((4, 7, 2)))
+    K, unit = rbf(runs.X, runs.X, 0.7), np.array([0.5, 2.0])
+    found = _likelihoods(runs, K, 0.01, 0.8, unit)
+    Q = helmert(7)
+    for j in range(2):
+        z, a = Q @ (runs.Y - runs.lower)[:, j], Q @ runs.slope[:, j]
+        for scale, value in zip(SCALES * unit[j], found[j], strict=True):
+            V = Q @ (scale * (K + 0.01 * np.eye(7)) + np.diag(runs.own[:, j])) @ Q.T
+            log = multivariate_normal.logpdf(z, cov=V + 0.64 * np.outer(a, a))
+            assert_allclose(value - 3 * np.log(2 * np.pi), log, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kernel", ["auto", "matern52", "rbf"])
+@pytest.mark.parametrize("n", [8, 20])
+def test_nested_levels_without_noise_are_learned(kernel, n):
+    """The factor's variance may be 1e17 times that of what is left: it must not hide that."""
+    rng = np.random.default_rng(0)
+    cheap, new = rng.random((30, 2)), rng.random((50, 2))
+
+    def f(x):
+        return np.sin(3 * x[:, 0]) + x[:, 1] ** 2
+
+    def g(x):
+        return 1.3 * f(x) + 0.2 + 0.1 * x[:, 0]
+
+    model = MultifidelityGP(kernel=kernel)
+    model.fit(levels(cheap, cheap[:n]), np.r_[f(cheap), g(cheap[:n])])
+    mean, std = model.predict(levels(new[:0], new), return_std=True)
+    assert rms(mean - g(new)) < 0.03 * g(new).std()
+    assert (np.abs(mean - g(new)) < 5 * std).all()
 
 
 def known_levels(seed):
@@ -210,6 +246,11 @@ def test_unknown_levels_and_foreign_states_are_refused():
     ]:
         with pytest.raises(StateError, match=name):
             model.set_state({**model.get_state(), name: value})
+    singular = {"X_": np.zeros_like(model.X_), "nugget_": np.full(1, 1e-300)}
+    with pytest.raises(StateError, match="cannot be solved"):
+        MultifidelityGP().set_state(
+            {**model.get_state(), **singular, "lower_variance_": np.zeros_like(model.Y_)}
+        )
 
 
 @pytest.mark.realdata

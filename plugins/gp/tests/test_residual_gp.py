@@ -183,3 +183,5 @@ def test_too_few_runs_loops_and_foreign_states_are_refused():
         model.set_state({**model.get_state(), "mean_": TrendGP().fit(X[:, :2], X[:, 0])})
     with pytest.raises(StateError, match="'kind_'"):
         model.set_state({**model.get_state(), "kind_": "best"})
+    with pytest.raises(StateError, match="'mean_variance_'"):
+        model.set_state({**model.get_state(), "mean_variance_": -np.eye(1)})

@@ -1,16 +1,19 @@
 """Kernels shared or apart; and what comes after a fit: updates, joint draws, slopes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 import equatorium as eq
 from equatorium.errors import InputError
-from equatorium_gp import kernels
+from equatorium_gp import kernels, trend_gp
 from equatorium_gp.gp import GP
+from equatorium_gp.sharing import better_of_both
 from equatorium_gp.trend_gp import TrendGP
 
 
@@ -84,6 +87,25 @@ def test_auto_takes_kernels_apart_where_outputs_are_unlike_and_not_where_they_ar
     assert TrendGP(kernel="matern52").fit(X, noisy).sharing_ == "components"
 
 
+@pytest.mark.parametrize(("trend", "n_subset"), [("quadratic", 80), ("auto", 40)])
+def test_what_is_shared_is_told_with_the_trend_of_all_runs(trend, n_subset, monkeypatch):
+    """Of half of `n_subset` runs, 45 terms could not be told, and "auto" would be constant."""
+    seen = []
+
+    def spy(model, few):
+        seen.append(better_of_both(model, few))
+        return seen[-1]
+
+    monkeypatch.setattr(trend_gp, "better_of_both", spy)
+    X = np.random.default_rng(0).random((120, 8))
+    Y = np.column_stack([X.sum(axis=1), X[:, 0] * X[:, 1]])
+    options = {"n_subset": n_subset, "full_evaluations": 0, "random_state": 0}
+    model = TrendGP(kernel="rbf", trend=trend, **options).fit(X, Y)
+    wanted = {"quadratic": "quadratic", "auto": "linear"}[trend]
+    assert (model.trend_, seen[0].trend_, model.trend) == (wanted, wanted, trend)
+    assert 2 * len(model.terms_) <= len(seen[0].X_) < 120
+
+
 def test_scikit_learn_at_the_parameters_found():
     """The Cholesky path of a single output; universal kriging aside, by a trend of zero mean."""
     X, Y = unlike(40)
@@ -116,6 +138,29 @@ def test_update_ends_where_a_fit_of_all_does(noise):
     off = np.abs(model.predict(query) - whole.predict(query)) / whole.predict_dist(query).std
     assert off.max() < 0.5
     assert len(model.X_) == 120
+
+
+@pytest.mark.parametrize("model", [TrendGP, partial(GP, kernels=["rbf"], trends=["linear"])])
+def test_an_update_takes_the_box_of_all_runs(model):
+    """An input that the first runs held fixed, and that others vary by much."""
+    rng = np.random.default_rng(0)
+    first, later, new = rng.random((20, 2)), rng.random((20, 2)), rng.random((50, 2))
+    first[:, 1] = 0.0
+    y = [np.sin(4 * x[:, 0]) + np.sin(3 * x[:, 1]) for x in (first, later, new)]
+    units = np.array([1.0, 3e4])
+    updated = model().fit(first * units, y[0]).update(later * units, y[1])
+    whole = model().fit(np.vstack([first, later]) * units, np.r_[y[0], y[1]])
+    errors = [np.sqrt(np.mean((m.predict(new * units) - y[2]) ** 2)) for m in (updated, whole)]
+    assert errors[0] < 2 * errors[1] + 1e-3 < 0.1
+
+
+def test_an_update_that_learns_no_kernel_keeps_it():
+    """Lengths are those of the first runs, in the inputs' units, however wide the later ones."""
+    X, Y = unlike(40)
+    model = TrendGP(kernel="rbf", optimise=False, sharing="all").fit(X[:20], Y[:20])
+    before = shared_lengths(model)
+    model.update(9.0 * X[20:], Y[20:])
+    assert_array_equal(shared_lengths(model), before)
 
 
 def test_update_of_the_stack():

@@ -257,6 +257,12 @@ def test_a_state_that_cannot_be_is_refused():
     ):
         with pytest.raises(StateError):
             SparseGP().set_state({**state, **change})
+    one = {name: state[name][:1] for name in ("scale_", "nugget_", "precision_", "mixing_")}
+    one |= {"projected_": state["projected_"][:, :1], "error_correlation_": np.eye(1)}
+    one["variance_factor_"] = state["variance_factor_"][:1]
+    SparseGP().set_state({**state, **one})  # a component for two outputs that repeat each other
+    with pytest.raises(StateError, match="'mixing_'"):
+        SparseGP(output_correlation=False).set_state({**state, **one})
 
 
 def test_units():

@@ -1,5 +1,7 @@
 """The emulator as users meet it: contract, calibration, noise, degenerate runs, files."""
 
+from functools import partial
+
 import gpytorch
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from scipy.stats import binom
 import equatorium as eq
 from equatorium.errors import InputError, NotSavableError, StateError
 from equatorium_gp import kernels
+from equatorium_gp.sparse_gp import SparseGP
 from equatorium_gp.trend_gp import TrendGP
 
 
@@ -239,6 +242,10 @@ def test_live_kernel_is_copied_and_saved_if_it_can_be_written(runs, tmp_path):
         ("error_correlation_", -np.eye(3)),
         ("group_", np.array([0, 3, 0])),
         ("delta_", "x"),
+        ("trend_", "bogus"),
+        ("trend_", "quadratic"),
+        ("kernel_", "bogus"),
+        ("coefficients_", np.ones((9, 3))),
     ],
 )
 def test_damaged_state_is_refused(runs, name, value):
@@ -246,6 +253,13 @@ def test_damaged_state_is_refused(runs, name, value):
     state = TrendGP(optimise=False).fit(X, Y).get_state()
     with pytest.raises(StateError):
         TrendGP().set_state({**state, name: value})
+
+
+def test_a_state_of_one_run_is_refused(runs):
+    state = TrendGP(optimise=False).fit(*runs).get_state()
+    one = {name: state[name][:1] for name in ("X_", "Y_")}
+    with pytest.raises(StateError, match="2 runs at least"):
+        TrendGP().set_state({**state, **one, "run_noise_": state["run_noise_"][:, :1]})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -273,3 +287,17 @@ def test_joint_errors_of_outputs_that_are_no_copies_of_each_other():
     wrong = prediction.std[:, :, None] * outputs_own * prediction.std[:, None, :]
     assert 0.7 < mean_square(prediction.cov().dense()) < 1.4
     assert mean_square(wrong) > 3.0
+
+
+@pytest.mark.parametrize("n", [22, 60])
+@pytest.mark.parametrize("model", [TrendGP, partial(SparseGP, n_inducing=20)])
+def test_a_subset_has_runs_to_spare_for_the_trend(model, n):
+    """The 20 terms of a cubic trend are the truth; a subset of 20 runs could teach no kernel."""
+    rng = np.random.default_rng(0)
+    X, new = rng.random((n, 3)), rng.random((50, 3))
+
+    def f(x):
+        return x[:, 0] ** 3 - x[:, 0] * x[:, 1] + 2.0 * x[:, 2]
+
+    fitted = model(kernel="rbf", trend="cubic", n_subset=20, random_state=0).fit(X, f(X))
+    assert_allclose(fitted.predict(new), f(new), atol=1e-5)

@@ -132,21 +132,42 @@ def _likelihoods(runs: Runs, K: FloatArray, g: float, tau: float, unit: FloatArr
     """Restricted log likelihoods (p, scales): of the runs' contrasts, which know no offset."""
     n, p = runs.Y.shape
     contrasts = np.linalg.svd(np.ones((n, 1)))[0][:, 1:]
-    z, a = contrasts.T @ (runs.Y - runs.lower), contrasts.T @ runs.slope
+    known = np.stack([runs.Y - runs.lower, runs.slope], axis=2)  # (n, p, 2)
+    pairs = np.einsum("ni,npk->pik", contrasts, known)
     smooth = contrasts.T @ (K + g * np.eye(n)) @ contrasts
     found = np.empty((p, len(SCALES)))
     for j in range(p):
-        fixed = (contrasts.T * runs.own[:, j]) @ contrasts + tau**2 * np.outer(a[:, j], a[:, j])
+        fixed = (contrasts.T * runs.own[:, j]) @ contrasts
         scales = SCALES * unit[j]
         step = max(1, MOST // n**2)
         for start in range(0, len(scales), step):
             some = slice(start, start + step)
             V = scales[some, None, None] * smooth + fixed
             L = np.linalg.cholesky(V)
-            white = np.linalg.solve(L, np.broadcast_to(z[:, j, None], (*V.shape[:2], 1)))[..., 0]
-            logdet = 2.0 * np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1)
+            both = np.linalg.solve(L, np.broadcast_to(pairs[j], (*V.shape[:2], 2)))
+            shrink, gain = _factor(both[..., 1], tau)
+            white = both[..., 0] - shrink * (both[..., 1] * both[..., 0]).sum(axis=1)[:, None]
+            logdet = 2.0 * np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1) + gain
             found[j, some] = -0.5 * (np.square(white).sum(axis=1) + logdet)
     return found
+
+
+def _factor(w: FloatArray, tau: float) -> tuple[FloatArray, FloatArray]:
+    """Put the factor's ``tau^2 a a'`` into a whitened matrix, for w = L^-1 a (k, n).
+
+    Added to the matrix itself, it would hide all that is small from a Cholesky factor.
+
+    Returns
+    -------
+    shrink : (k, n) array
+        ``c w``, for which ``(1 - c w w')' (1 - c w w') = (1 + tau^2 w w')^-1``.
+    gain : (k,) array
+        ``log |1 + tau^2 w w'|``.
+    """
+    size = np.square(w).sum(axis=1)
+    root = np.sqrt(1.0 + tau**2 * size)
+    c = tau**2 / (root * (1.0 + root))  # (1 - 1 / root) / size, also where size is 0
+    return c[:, None] * w, 2.0 * np.log(root)
 
 
 def _scales(log: FloatArray) -> tuple[float, FloatArray]:
@@ -180,9 +201,13 @@ class Step:
         n, p = runs.Y.shape
         K = kernel(runs.X, runs.X, numbers.length) + numbers.nugget * np.eye(n)
         a = runs.slope.T
-        V = numbers.scale[:, None, None] * K + numbers.tau**2 * a[:, :, None] * a[:, None, :]
+        V = numbers.scale[:, None, None] * K
         V[:, np.arange(n), np.arange(n)] += runs.own.T
-        self._root = np.linalg.inv(np.linalg.cholesky(V))  # (p, n, n): V^-1 = root' root
+        root = np.linalg.inv(np.linalg.cholesky(V))
+        w = np.einsum("pij,pj->pi", root, a)
+        along = np.einsum("pi,pij->pj", w, root)
+        # (p, n, n): the inverse with the factor is root' root.
+        self._root = root - _factor(w, numbers.tau)[0][:, :, None] * along[:, None, :]
         white = self._root.sum(axis=2)
         z = np.einsum("pij,jp->pi", self._root, runs.Y - runs.lower)
         self._known = np.square(white).sum(axis=1)

@@ -39,7 +39,8 @@ class Budget:
     Attributes
     ----------
     n_subset : int
-        Beyond so many runs a random subset of so many is used first,
+        Beyond so many runs (and two for each term of the trend) a random subset of so many is
+        used first,
     first : int
         with at most so many evaluations of its likelihood,
     full : int
@@ -280,8 +281,8 @@ def learn(
     n, p = problem.Y.shape
     noisy = problem.noise is not None
     alone = p == 1 and (not noisy or float(np.sum(problem.noise)) > 0)
-    few = problem.subset(np.sort(rng.permutation(n)[: budget.n_subset]))
-    few = few if n > budget.n_subset else problem
+    size = max(budget.n_subset, 2 * problem.H.shape[1])  # the trend must leave some to learn from
+    few = problem.subset(np.sort(rng.permutation(n)[:size])) if n > size else problem
     one = alone or not noisy
     found = np.array(start, dtype=np.float64)
     if budget.first:

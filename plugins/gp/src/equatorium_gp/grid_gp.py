@@ -19,13 +19,14 @@ from equatorium_gp.options import check_choice, check_seed
 DENSE = 800  # pixels up to which a matrix of all serves, and that tell the kernel of a gappy grid
 SAME = 1e-9  # of an axis's width: coordinates that are rounding apart are one
 MOST_CELLS = 2**23
+LONGEST = 4000  # points of an axis: its matrix is decomposed anew for every length tried
 MEAN, DRAWN = 1e-10, 1e-3  # relative residuals that conjugate gradients leave
 LEAST_NUGGET = 1e-6  # over the scale where they serve: less would not converge
 METHODS = ("dense", "complete", "iterative")
 
 
 class GridGP(Emulator):
-    r"""A Gaussian process whose runs are the cells of a grid: an image, a cube, a sampled series.
+    r"""A Gaussian process whose runs are the cells of a grid: an image, a cube.
 
     .. math:: y(x) = \beta + u(x) + \nu, \qquad u \sim GP\left(0, s \prod_a k_a(x_a)\right),
 
@@ -156,6 +157,11 @@ class GridGP(Emulator):
             raise InputError(
                 f"the grid has {text} = {cells:.3g} cells, more than the {MOST_CELLS} that GridGP "
                 "takes: use sparse-gp, or cut it to pieces."
+            )
+        if (longest := int(self.shape_.max())) > LONGEST:
+            raise InputError(
+                f"an axis of the grid has {longest} points, more than the {LONGEST} that GridGP "
+                "takes, for its cost grows with their cube: use sparse-gp, or cut it to pieces."
             )
 
     def _one_a_cell(self, place: npt.NDArray[np.intp]) -> int:
@@ -352,7 +358,7 @@ def _check_state(state: Mapping[str, Any]) -> None:
     n = len(state_array(state, "X_", (None, d)))
     few = method == METHODS[0]
     cells = 1.0 if few else np.prod(sizes, dtype=float)
-    if few != (n > 0) or (not few and cells > 2 * MOST_CELLS):
+    if few != (n > 0) or (not few and (cells > 2 * MOST_CELLS or sizes.max() > LONGEST)):
         raise StateError("'X_' or 'shape_' of the state of GridGP is damaged.")
     number = len(state_array(state, "draws_", (p, None, int(cells)))[0])
     if (number > 0) != (method == METHODS[2]):

@@ -318,8 +318,7 @@ def load(kernel: Kernel, parameters: FloatArray) -> None:
     expected = sum(parameter.numel() for parameter in kernel.parameters())
     if expected != parameters.size:
         raise StateError(
-            f"the kernel has {expected} parameters, but the state of TrendGP holds "
-            f"{parameters.size}."
+            f"the kernel has {expected} parameters, but the state holds {parameters.size}."
         )
     start = 0
     for parameter in kernel.parameters():

@@ -29,7 +29,9 @@ class MultifidelityGP(Emulator):
               \circ \mathrm{Cov}[y_{t-1}] + \mathrm{Cov}[b_t + (\rho - \hat\rho)(m_{t-1} - c)
               + \delta_t],
 
-    all uncertainty of rho, b and delta, without declared noise.
+    all uncertainty of rho, b and delta, without declared noise. Where runs are not
+    nested, or those of the level below are noisy, the smooth error of its mean is counted twice,
+    for delta has taken it up: the variance is then too large.
 
     Levels must be of the same quantity in the same units: the prior of rho is around one, with a
     width that is learned. Designs need not be nested. Where a run of the level below has the same
@@ -226,14 +228,21 @@ class MultifidelityGP(Emulator):
             _check(state, self.level_column)
         super().set_state(state)
         if state:
-            parts = zip(self.length_, self.nugget_, self.tau_, self.scale_, strict=True)
-            self._steps = [
-                Step(
-                    self._runs(t), self._covariance, Numbers(float(h), float(g), float(tau), scale)
-                )
-                for t, (h, g, tau, scale) in enumerate(parts, start=1)
-            ]
+            try:
+                self._build()
+            except np.linalg.LinAlgError as error:
+                raise StateError(
+                    f"the state of MultifidelityGP cannot be solved: {error}"
+                ) from error
         return self
+
+    def _build(self) -> None:
+        """Make what predictions need of the numbers learned."""
+        parts = zip(self.length_, self.nugget_, self.tau_, self.scale_, strict=True)
+        self._steps = [
+            Step(self._runs(t), self._covariance, Numbers(float(h), float(g), float(tau), scale))
+            for t, (h, g, tau, scale) in enumerate(parts, start=1)
+        ]
 
 
 def _check(state: Mapping[str, Any], level_column: int | None) -> None:

@@ -196,7 +196,10 @@ class ResidualGP(Emulator):
                     )
             equatorium.state_array(state, "scores_", (2,))
             factor = equatorium.state_array(state, "variance_factor_", (state["n_outputs_"],))
-            equatorium.state_array(state, "mean_variance_", (state["n_outputs_"],) * 2)
+            average = equatorium.state_array(state, "mean_variance_", (state["n_outputs_"],) * 2)
+            ends, apart = np.linalg.eigvalsh(average)[[0, -1]], average - average.T
+            if min(ends[0], -np.abs(apart).max()) < -1e-9 * abs(ends[1]):
+                raise StateError("'mean_variance_' of the state of ResidualGP is no covariance.")
             share = equatorium.state_array(state, "noise_share_", (state["n_outputs_"],))
             if (share < 0).any() or (share > 1).any():
                 raise StateError("'noise_share_' of the state of ResidualGP must be from 0 to 1.")

@@ -22,13 +22,18 @@ def least_gain(n: int, d: int) -> float:
 
 
 def better_of_both(model: Any, few: int) -> Any:
-    """Fit copies of a `TrendGP` that knows its runs, on so many of them; return the better one."""
+    """Fit copies of a `TrendGP` that knows its runs, on so many of them; return the better one.
+
+    Of fewer than all, with the active inputs and the trend that it has chosen for all.
+    """
     rows = np.sort(np.random.default_rng(model.random_state).permutation(len(model.X_))[:few])
     best, most = None, -np.inf
     for sharing in ("components", "each"):
         twin = copy.copy(model)
         twin.X_, twin.Y_ = model.X_[rows], model.Y_[rows]
         twin.noise_ = model.noise_[rows] if len(model.noise_) else model.noise_
+        if few < len(model.X_):
+            twin.active, twin.trend = model.active_.tolist(), model.trend_
         twin._fit_as(sharing, runs=len(model.X_))
         twin._finish()
         score = _score(twin)

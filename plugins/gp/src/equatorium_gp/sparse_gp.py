@@ -186,7 +186,7 @@ class SparseGP(Emulator):
         rng: np.random.Generator,
     ) -> tuple[FloatArray, FloatArray]:
         """Learn the kernel from a subset by its exact likelihood; give scales and nuggets."""
-        some = _some(len(x), self.n_subset, rng)
+        some = _some(len(x), max(self.n_subset, 2 * H.shape[1]), rng)
         a, b = np.ones(len(some)), None
         if declared is not None:
             product = factorise(declared[some]) if declared[some].any() else None
@@ -266,7 +266,7 @@ class SparseGP(Emulator):
         """Take on a state whose arrays fit together, and solve for its outputs."""
         super().set_state(state)
         if state:
-            _check_state(state)
+            _check_state(state, self.output_correlation)
             try:
                 self._build()
             except (torch.linalg.LinAlgError, InputError) as error:
@@ -326,7 +326,7 @@ def _some(n: int, most: int, rng: np.random.Generator) -> Any:
     return np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
 
 
-def _check_state(state: Mapping[str, Any]) -> None:
+def _check_state(state: Mapping[str, Any], output_correlation: bool) -> None:
     """Check every array of a state before anything is computed with it."""
     d, p = state["n_features_in_"], state.get("n_outputs_")
     m = len(state_array(state, "inducing_", (None, d)))
@@ -355,5 +355,5 @@ def _check_state(state: Mapping[str, Any]) -> None:
             raise StateError(f"{name!r} of the state of SparseGP must be positive.")
     if np.linalg.eigvalsh(state["error_correlation_"])[0] <= 0.0:
         raise StateError("'error_correlation_' of the state of SparseGP is no correlation.")
-    if k < (p or 0) and state.get("n_outputs_") == 1:
+    if k < 1 or (k < (p or 0) and not output_correlation):
         raise StateError("'mixing_' of the state of SparseGP must have a row for every output.")

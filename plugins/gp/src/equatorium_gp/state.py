@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from equatorium.errors import StateError
+from equatorium.errors import InputError, StateError
+from equatorium_gp.trend import terms
 
 
 def check_state(model: Any) -> None:
@@ -50,6 +51,8 @@ def check_state(model: Any) -> None:
     for name in ("delta_", "ratio_", "output_noise_", "noise_"):
         if (getattr(model, name) < 0).any():
             raise StateError(f"{name!r} of the state of TrendGP must not be negative.")
+    if n < 2:
+        raise StateError(f"'X_' of the state of TrendGP must hold 2 runs at least, not {n}.")
     if model.output_noise_.size not in (0, k):
         raise StateError(f"'output_noise_' of the state of TrendGP must hold {k} values, or none.")
     if len(model.noise_) not in (0, n):
@@ -65,6 +68,15 @@ def check_state(model: Any) -> None:
     if not inside.all() or not all(isinstance(text, str) for text in texts):
         raise StateError(
             "'active_', 'kernel_', 'trend_' or 'sharing_' of the state of TrendGP is damaged."
+        )
+    try:
+        t = len(terms(model.trend_, model.active_.tolist()))
+    except InputError as error:
+        raise StateError(f"'trend_' of the state of TrendGP is damaged: {error}") from error
+    if len(model.coefficients_) != t or t >= n:
+        raise StateError(
+            f"the state of TrendGP has {len(model.coefficients_)} 'coefficients_' and {n} runs for "
+            f"a trend of {t} terms."
         )
 
 

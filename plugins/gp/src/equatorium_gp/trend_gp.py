@@ -9,7 +9,7 @@ import gpytorch
 import numpy as np
 
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError
+from equatorium.errors import InputError, StateError
 from equatorium_gp import domain, kernels
 from equatorium_gp.components import Components
 from equatorium_gp.devices import check_memory, present_device, usable_device
@@ -78,8 +78,8 @@ class TrendGP(ProcessEmulator):
     optimise : bool
         Whether to learn the kernel's parameters; scale and nugget are always learned.
     n_subset : int
-        Beyond this number of runs, a random subset of so many brings the kernel's parameters
-        near their optimum,
+        Beyond this number of runs, a random subset of so many (and of two for each term of the
+        trend) brings the kernel's parameters near their optimum,
     full_evaluations : int
         and so many evaluations of the full likelihood finish.
     domain : str
@@ -159,15 +159,21 @@ class TrendGP(ProcessEmulator):
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         self._take(X, Y, noise)
         if self.sharing == "auto" and 1 < Y.shape[1] <= MOST_APART and self.optimise:
-            # Beyond n_subset runs, half of so many tell what to share at a small part of the cost.
-            few = len(X) if len(X) <= self.n_subset else max(self.n_subset // 2, 2)
-            best = better_of_both(self, few)
+            best = better_of_both(self, few := self._enough())
             if few == len(X):
                 self.__dict__.update(best.__dict__)
             else:
                 self._fit_as(best.sharing_)
         else:
             self._fit_as("components" if self.sharing == "auto" else self.sharing)
+
+    def _enough(self) -> int:
+        """Count the runs that tell what to share: beyond `n_subset`, half of so many will do."""
+        if (n := len(self.X_)) <= self.n_subset:
+            return n
+        self._measure()  # two runs for each term of the trend are needed
+        self._structure("all")
+        return min(n, max(self.n_subset // 2, 2 * len(self.terms_)))
 
     def fit_from(self, other: "TrendGP", X: Any, y: Any, *, noise: Any = None) -> Self:
         """Fit as `fit` does, from where another fit to the same runs, with the same kernel, ended.
@@ -203,13 +209,20 @@ class TrendGP(ProcessEmulator):
         self, sharing: str, known: "TrendGP | None" = None, runs: int | None = None
     ) -> None:
         """Learn everything, with outputs that share kernels in one way; perhaps go on from one."""
-        self.low_, width = self.X_.min(axis=0), np.ptp(self.X_, axis=0)
-        self.width_ = np.where(width > 0, width, 1.0)
+        if known is None or self.optimise:
+            self._measure()
+        else:  # a kernel that is not learned anew keeps its units
+            self.low_, self.width_ = known.low_, known.width_
         self._structure(sharing, runs)
         if known is None:
             self._learn(*self._started(), FIRST if sharing != "each" else FIRST // 2)
         else:
-            self._learn_on(known, FIRST // 2)
+            self._learn_on(known)
+
+    def _measure(self) -> None:
+        """Take the box of the runs, whose widths are the units of the inputs."""
+        self.low_, width = self.X_.min(axis=0), np.ptp(self.X_, axis=0)
+        self.width_ = np.where(width > 0, width, 1.0)
 
     def _structure(self, sharing: str, runs: int | None = None) -> None:
         """Choose components, active inputs, trend, and the kernel that so many runs can teach."""
@@ -232,6 +245,8 @@ class TrendGP(ProcessEmulator):
     def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:
         """Learn from further runs too: a fit whose kernels start from where they are.
 
+        With ``optimise=False`` they stay there, in the units of the box of the first runs.
+
         Parameters
         ----------
         X : array_like, shape (m, d)
@@ -251,12 +266,11 @@ class TrendGP(ProcessEmulator):
         twin = copy.copy(self)  # what fails leaves us as we are
         twin.X_, twin.Y_ = np.concatenate([self.X_, X]), np.concatenate([self.Y_, Y])
         twin.noise_ = np.concatenate([self.noise_, noise]) if len(self.noise_) else self.noise_
-        twin._structure(self.sharing_)
-        twin._learn_on(self, FIRST // 4)
+        twin._fit_as(self.sharing_, self)
         self.__dict__.update(twin._finish().__dict__)
         return self
 
-    def _learn_on(self, known: "TrendGP", first: int) -> None:
+    def _learn_on(self, known: "TrendGP") -> None:
         """Learn from where another fit ended, if it has the same kernels."""
         g = len(self._groups.columns)
         same = self.kernel_ == known.kernel_ and np.array_equal(self.active_, known.active_)
@@ -268,7 +282,7 @@ class TrendGP(ProcessEmulator):
         for i, kernel in enumerate(started):
             kernels.load(kernel, known.kernel_parameters_[i])
             starts.append(known._ratios(i))
-        self._learn(started, starts, first)
+        self._learn(started, starts, FIRST // 2)
 
     def _ratios(self, g: int) -> tuple[float, float]:
         """Ratios of nugget and declared noise to signal in group g."""
@@ -317,19 +331,26 @@ class TrendGP(ProcessEmulator):
         return np.asarray((factor * (self.error_correlation_ @ factor)).sum(axis=0))
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
-        """Take on a state and decompose the kernel matrices anew."""
+        """Take on a state whose arrays fit together, and decompose the kernel matrices anew."""
         self._process: Any = None
         super().set_state(state)
         if state:
             check_state(self)
-            alone = not self.output_correlation or self.n_outputs_ == 1
-            mixing = Mixing(self.center_, self.mixing_, self.error_correlation_, alone)
-            self._box = domain.Box(self.X_, getattr(self, "feature_names_in_", None))
-            groups = self._groups
-            built = [self._build_kernel() for _ in groups.columns]
-            shared, basis = groups.rebuilt(self, built), Basis(self.terms_)
-            self._process = Process(self.low_, self.width_, basis, groups.columns, shared, mixing)
+            try:
+                self._build()
+            except (InputError, np.linalg.LinAlgError) as error:
+                raise StateError(f"the state of TrendGP cannot be solved: {error}") from error
         return self
+
+    def _build(self) -> None:
+        """Make what predictions need of the numbers learned."""
+        alone = not self.output_correlation or self.n_outputs_ == 1
+        mixing = Mixing(self.center_, self.mixing_, self.error_correlation_, alone)
+        self._box = domain.Box(self.X_, getattr(self, "feature_names_in_", None))
+        groups = self._groups
+        built = [self._build_kernel() for _ in groups.columns]
+        shared, basis = groups.rebuilt(self, built), Basis(self.terms_)
+        self._process = Process(self.low_, self.width_, basis, groups.columns, shared, mixing)
 
     @classmethod
     def migrate(cls, state: Mapping[str, Any], version: int) -> dict[str, Any]:
