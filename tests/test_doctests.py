@@ -29,10 +29,17 @@ def test_doctests(name, monkeypatch, tmp_path):
     assert result.attempted > 0
 
 
-PAGES = """
-calibration checks likelihoods multifidelity_gp priors regression_models residual_gp samplers
-trend_gp
-""".split()
+PAGES = [
+    "calibration",
+    "checks",
+    "likelihoods",
+    "multifidelity_gp",
+    "priors",
+    "regression_models",
+    "residual_gp",
+    "samplers",
+    "trend_gp",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

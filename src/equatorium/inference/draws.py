@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any, Self
 
 import numpy as np
@@ -11,13 +10,13 @@ import numpy as np
 from equatorium.checks import FloatArray, Rng, floats, read_only
 from equatorium.errors import InputError, ShapeError, StateError, UnknownNameError, did_you_mean
 from equatorium.inference.convergence import Convergence, assess, assess_runs
+from equatorium.inference.draws_text import draws_as_text
 from equatorium.inference.exchange import (
     arviz_tree,
     astropy_table,
     getdist_samples,
     pandas_frame,
 )
-from equatorium.inference.text_table import aligned
 from equatorium.records.base import Record, entries
 from equatorium.records.outputs import unique_names
 from equatorium.records.space import Space
@@ -186,40 +185,8 @@ class Draws(Record):
         return "" if self.converged else "NOT CONVERGED"
 
     def summary(self) -> str:
-        """Table of the parameters, free and derived, and the verdict on convergence, as text."""
-        c = self.convergence
-        x = np.column_stack([self.flat, *(values.ravel() for values in self.derived.values())])
-        low, median, high = np.quantile(x, [0.05, 0.5, 0.95], axis=0)
-        columns: dict[str, list[str]] = {"": [*self.names, *self.derived]}
-        numbers = {"mean": x.mean(0), "sd": x.std(0), "5 %": low, "50 %": median, "95 %": high}
-        columns |= {k: [f"{v:.4g}" for v in values] for k, values in numbers.items()}
-        if self.space is not None:
-            columns["sd/prior"] = [f"{v:.2f}" for v in self.shrinkage]
-        columns["ess_bulk"] = [f"{v:.0f}" for v in c.ess_bulk]
-        columns["ess_tail"] = [f"{v:.0f}" for v in c.ess_tail]
-        columns["rhat"] = [f"{v:.3f}" for v in c.rhat]
-        # The prior and convergence are told of the free parameters.
-        rows = zip_longest(*([head, *values] for head, values in columns.items()), fillvalue="")
-        ensembles, steps, walkers, _ = self.samples.shape
-        title = f"{ensembles} ensembles x {steps} stored steps x {walkers} walkers after burn-in"
-        if self.meta.get("independent_runs"):
-            title = f"{ensembles} independent runs x {steps} draws of equal weight"
-        verdict = (
-            ["Converged."]
-            if c.converged
-            else [f"{self.notice}:", *(f"- {reason}" for reason in c.reasons)]
-        )
-        if "log_evidence" in self.meta:
-            z, error = self.meta["log_evidence"], self.meta["log_evidence_error"]
-            verdict.append(f"Log-evidence {z:.3f} +- {error:.3f}.")
-        if n_nan := self.meta.get("n_nan"):
-            first = dict(zip(self.names, self.meta.get("first_nan", ()), strict=False))
-            verdict.append(f"{n_nan} NaN likelihoods counted as impossible, the first at {first}.")
-        if why := self.meta.get("override"):
-            verdict.append(f"The emulator did not pass its validation and was accepted: {why}")
-        if not self.meta.get("emulator_covariance", True):
-            verdict.append("The emulator's own uncertainty was left out of the likelihood.")
-        return "\n".join([title, *aligned(list(rows)), *verdict])
+        """Lay out the parameters, and the verdict on convergence, as text."""
+        return draws_as_text(self)
 
     # -- elsewhere -------------------------------------------------------------------------
 
