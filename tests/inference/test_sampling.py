@@ -220,7 +220,7 @@ sys.path.insert(0, {folder!r})
 import test_sampling as t
 posterior = t.quick()
 inner = posterior.likelihood.log_likelihood
-posterior.likelihood.log_likelihood = lambda theta: (time.sleep(0.002), inner(theta))[1]
+posterior.likelihood.log_likelihood = lambda theta: (time.sleep(0.02), inner(theta))[1]
 t.run(posterior, t.Emcee(**t.FEW, checkpoint_every=0.0), store={store!r})
 """
 

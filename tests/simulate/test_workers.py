@@ -158,8 +158,8 @@ def test_kill_nine_and_ctrl_c_lose_the_runs_in_flight_only(module, tmp_path):
     time.sleep(0.5)
     started = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
-    out, err = process.communicate(timeout=20)
-    assert time.monotonic() - started < 10
+    out, err = process.communicate(timeout=50)
+    assert time.monotonic() - started < 30  # it would be a minute
     assert out == "" and err.count("KeyboardInterrupt") == 1 and process.returncode != 0
     assert nobody_left()
     assert len(Ledger(tmp_path / "study.h5").records()) == 41
