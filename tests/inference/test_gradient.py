@@ -208,3 +208,17 @@ def test_the_convention_is_written_down():
     from equatorium.inference import gradient
 
     assert "log_likelihood_and_gradient" in inspect.getdoc(gradient)
+
+
+@pytest.mark.parametrize(
+    ("rule", "slope"),
+    [("log10(a)", lambda a: 1 / (a * np.log(10))), ("sqrt(a)", lambda a: 0.5 / np.sqrt(a))],
+)
+def test_through_a_derived_parameter_of_one_on_a_log_scale(rule, slope):
+    space = Space([Parameter("a", 1e-8, 1.0, "log")], {"x": rule})
+    model = eq.ModelFunction(lambda x: x + np.zeros(1), jacobian=lambda x: [1.0])
+    likelihood = eq.GaussianLikelihood(model, eq.Observation([0.5], [1.0]))
+    theta = np.array([[1e-8], [1.5e-6], [0.3], [1.0]])
+    _, gradient = Posterior(space, likelihood).log_likelihood_and_gradient(theta)
+    x = np.log10(theta) if rule == "log10(a)" else np.sqrt(theta)
+    np.testing.assert_allclose(gradient, (0.5 - x) * slope(theta), rtol=1e-4)

@@ -92,3 +92,14 @@ def test_samplers_take_it(problem):
 def test_parts_that_are_none_are_refused(parts):
     with pytest.raises(InputError, match="JointLikelihood"):
         eq.JointLikelihood(parts)
+
+
+def test_what_was_done_against_the_rules_is_told_of_parts_too():
+    model, seen = eq.ModelFunction(lambda slope: slope + np.zeros(1)), eq.Observation([1.0], [0.1])
+    loose = eq.GaussianLikelihood(model, seen, emulator_covariance=False, override="because")
+    both = eq.JointLikelihood({"loose": loose, "strict": eq.GaussianLikelihood(model, seen)})
+    assert not both.emulator_covariance
+    assert both.override == "loose: because"
+    strict = eq.JointLikelihood({"strict": eq.GaussianLikelihood(model, seen)})
+    assert strict.emulator_covariance
+    assert strict.override == ""

@@ -163,3 +163,14 @@ def test_pareto_shape_of_weights_whose_tail_is_known():
     with pytest.raises(InputError, match="at least 25"):
         smoothed(np.zeros(10))
     assert largest_k(100) == 0.5 and largest_k(10**6) == 0.7
+
+
+def test_a_datum_that_says_nothing_has_no_tail():
+    rng = np.random.default_rng(0)
+    uneven = rng.standard_normal(500)
+    weights, k = smoothed(np.stack([uneven, np.zeros(500)]))
+    alone, k_alone = smoothed(uneven)
+    np.testing.assert_array_equal(weights[0], alone)
+    np.testing.assert_allclose(weights[1], -np.log(500))
+    assert k[0] == k_alone
+    assert k[1] == -np.inf

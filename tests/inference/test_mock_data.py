@@ -76,3 +76,18 @@ def test_the_likelihood_of_other_data_is_that_of_a_new_one(tools):
     np.testing.assert_allclose(other.log_likelihood(theta), new.log_likelihood(theta))
     assert not np.allclose(start.log_likelihood(theta), other.log_likelihood(theta))
     np.testing.assert_array_equal(start.observation.values, old.observation.values)
+
+
+def test_any_likelihood_simulates_at_its_own_parameters():
+    class OfB:
+        names = ("b",)
+
+        def simulate(self, theta, rng):
+            return theta
+
+        def with_data(self, y):
+            return self
+
+    space = eq.Space([eq.Parameter("a", 0, 1), eq.Parameter("b", 10, 20)])
+    rng = np.random.default_rng(0)
+    assert simulated_data(OfB(), np.array([0.5, 15.0]), rng, None, space).tolist() == [15.0]

@@ -102,6 +102,8 @@ def test_workers_that_die_cost_their_run_only(module, monkeypatch, tmp_path):
 
 
 SCRIPT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 import sys
 from pathlib import Path
 folder = Path(sys.argv[1])

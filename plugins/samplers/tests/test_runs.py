@@ -56,6 +56,25 @@ def test_what_a_region_excludes_lowers_the_evidence(name):
     assert draws["a"].mean() == pytest.approx(-stats.halfnorm(scale=0.5).mean(), abs=0.06)
 
 
+def test_more_possible_points_than_live_ones_do_not_lower_dynestys_evidence():
+    """Half of the prior is impossible; every batch of first points holds about half of `live`."""
+
+    class Half:
+        def log_likelihood(self, theta):
+            value = stats.norm(0.0, 1.0).logpdf(theta[:, 1])
+            return np.where(theta[:, 0] > 0, value, -np.inf)
+
+    space = eq.Space([eq.Parameter("a", -1, 1), eq.Parameter("b", -8, 8)])
+    options = {"live": 80, "batch": 20, "runs": 8}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotConvergedWarning)
+        posterior = eq.Posterior(space, Half())
+        draws = eq.sampler("dynesty", **options).run(posterior, rng=1, progress=False)
+    error = draws.meta["log_evidence_error"]
+    assert draws.meta["log_evidence"] == pytest.approx(np.log(0.5 / 16), abs=3 * error)
+    assert error < 0.15
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_nan_likelihoods_are_counted_and_do_no_harm(name):
     draws = run(name, Bell(bad=lambda theta: theta[:, 0] > 0))

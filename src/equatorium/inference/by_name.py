@@ -4,9 +4,10 @@ import numpy as np
 
 from equatorium.checks import FloatArray
 from equatorium.errors import UnknownNameError, did_you_mean
+from equatorium.inference.gradient import unit_slope
 from equatorium.records.space import Space
 
-_STEP = 1e-6  # of central differences, in units of a parameter's width
+_STEP = 1e-6  # of central differences, in the unit box of the scaled coordinates
 
 
 class Columns:
@@ -65,9 +66,12 @@ class Columns:
             result[:, self.space.index(self.names[k])] += gradient[:, k]
         if free.all():
             return result
-        for j, width in enumerate(self.space.high - self.space.low):
-            step = _STEP * width * np.eye(theta.shape[1])[j]
+        step = _STEP * unit_slope(self.space, theta)
+        for j in range(theta.shape[1]):
+            up, down = theta.copy(), theta.copy()
+            up[:, j] = np.minimum(theta[:, j] + step[:, j], self.space.high[j])
+            down[:, j] = np.maximum(theta[:, j] - step[:, j], self.space.low[j])
             with np.errstate(all="ignore"):
-                change = (self.take(theta + step) - self.take(theta - step)) / (2 * step[j])
+                change = (self.take(up) - self.take(down)) / (up - down)[:, j, None]
             result[:, j] += (gradient * change)[:, ~free].sum(axis=1)
         return result

@@ -64,6 +64,17 @@ class JointLikelihood:
             name: [self.names.index(own) for own in part.names] for name, part in self.parts.items()
         }
 
+    @property
+    def emulator_covariance(self) -> bool:
+        """Whether every part counts its emulator's covariance."""
+        return all(getattr(part, "emulator_covariance", True) for part in self.parts.values())
+
+    @property
+    def override(self) -> str:
+        """Why emulators that did not pass their validation judge; empty if all passed."""
+        reasons = {name: getattr(part, "override", "") for name, part in self.parts.items()}
+        return "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
+
     def log_likelihood(self, theta: Any) -> FloatArray:
         """Log-likelihood (m,) of points theta (m, d), one column for each of `names`."""
         return np.asarray(sum(self.each(theta).values()))

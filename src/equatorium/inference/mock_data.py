@@ -1,7 +1,8 @@
 """Data as they would come from known parameters, and likelihoods of them.
 
 **The convention for likelihoods.** One that mocks can be made for has the methods
-``simulate(theta (d,), rng) -> y``, data drawn from the likelihood itself, and
+``simulate(theta (d,), rng) -> y``, data drawn from the likelihood itself (theta its own ``names``,
+if it has any), and
 ``with_data(y) -> likelihood``, the same for other data. `GaussianLikelihood` is served here, also
 with the true simulator in the emulator's place.
 """
@@ -70,8 +71,8 @@ def simulated_data(
     SimulatorError
         If the simulator gives something that is not finite.
     """
+    own = theta[None] if space is None else taken(theta[None], space.names, space, likelihood)
     if isinstance(likelihood, GaussianLikelihood):
-        own = theta[None] if space is None else taken(theta[None], space.names, space, likelihood)
         if simulator is None or space is None:
             clean = _emulated(likelihood, own, rng)
         else:
@@ -80,7 +81,7 @@ def simulated_data(
         errors = likelihood.with_values(clean).parts_at(own)
         y = clean + sum(one_each(errors[k], 1, rng)[0] for k in ("discrepancy", "observation"))
         return np.asarray(y)
-    return floats(likelihood.simulate(theta, rng), "simulated data")
+    return floats(likelihood.simulate(own[0], rng), "simulated data")
 
 
 def with_data(likelihood: Any, values: FloatArray) -> Any:

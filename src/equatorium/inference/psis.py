@@ -47,14 +47,16 @@ def smoothed(log_ratios: FloatArray, efficiency: float = 1.0) -> tuple[FloatArra
             f"Importance weights need at least {_LEAST} draws, but there are "
             f"{log_ratios.shape[-1]}."
         )
-    if np.ptp(log_ratios) == 0:  # the same distribution: no tail to fit
-        equal = np.full(log_ratios.shape, -np.log(log_ratios.shape[-1]))
-        return equal, np.full(log_ratios.shape[:-1], -np.inf)
-    from arviz_stats.base import array_stats
+    n = log_ratios.shape[-1]
+    rows = log_ratios.reshape(-1, n)
+    weights, k = np.full(rows.shape, -np.log(n)), np.full(len(rows), -np.inf)
+    uneven = np.ptp(rows, axis=1) > 0  # elsewhere it is the same distribution: no tail to fit
+    if uneven.any():
+        from arviz_stats.base import array_stats
 
-    # It takes the log-likelihood of what is left out: minus the log of the ratio.
-    weights, k = array_stats.psislw(-log_ratios, r_eff=efficiency)
-    return np.asarray(weights), np.asarray(k)
+        # It takes the log-likelihood of what is left out: minus the log of the ratio.
+        weights[uneven], k[uneven] = array_stats.psislw(-rows[uneven], r_eff=efficiency)
+    return weights.reshape(log_ratios.shape), k.reshape(log_ratios.shape[:-1])
 
 
 def largest_k(n: int) -> float:

@@ -131,6 +131,8 @@ class Replicate(Simulator):
             likelihood.surrogate = _Packed(likelihood.surrogate)
         except (AttributeError, NotSavableError):
             return vars(self)
+        likelihood._predictor = copy(likelihood._predictor)
+        likelihood._predictor.surrogate = None
         posterior = copy(self.posterior)
         posterior.likelihood = likelihood
         return {**vars(self), "posterior": posterior}
@@ -139,7 +141,7 @@ class Replicate(Simulator):
         self.__dict__.update(state)
         likelihood: Any = self.posterior.likelihood
         if isinstance(packed := getattr(likelihood, "surrogate", None), _Packed):
-            likelihood.surrogate = packed.opened()
+            likelihood.surrogate = likelihood._predictor.surrogate = packed.opened()
 
 
 class _Packed:

@@ -55,7 +55,7 @@ def test_it_is_the_integral_over_true_points_in_the_plane():
         * 0.05**2
         for xi, yi, Ci in zip(x, y, C, strict=True)
     ]
-    assert model.log_likelihood_each(theta)[0] == pytest.approx(np.log(expected), abs=1e-6)
+    assert model.pointwise(theta)[0] == pytest.approx(np.log(expected), abs=1e-6)
 
 
 def test_axes_may_change_roles(hogg):

@@ -44,7 +44,7 @@ def test_it_is_the_integral_over_true_values(components):
     theta[:, model.space.index("scatter")] = [0.3, 0.5, 1.0]
     theta[:, model.space.index("std_1")] = [0.3, 0.5, 0.9]
     theta[:, :2] = rng.normal(size=(3, 2))
-    for point, each in zip(theta, model.log_likelihood_each(theta), strict=True):
+    for point, each in zip(theta, model.pointwise(theta), strict=True):
         values = {name: value[0] for name, value in model.values(point[None]).items()}
         assert each == pytest.approx(np.log(integrals(model, values, x, y, C, limit)), abs=1e-3)
 

@@ -57,7 +57,7 @@ def test_it_is_the_mixture_of_two_normals(hogg):
     bad = stats.norm(v["outlier_mean"], np.hypot(v["outlier_std"], y_err)).pdf(y)
     f = v["outlier_fraction"]
     expected = np.log((1 - f) * good + f * bad)
-    assert model.log_likelihood_each(theta) == pytest.approx(expected, rel=1e-10)
+    assert model.pointwise(theta) == pytest.approx(expected, rel=1e-10)
     assert model.log_likelihood(theta) == pytest.approx(expected.sum(axis=1), rel=1e-10)
     p = (f * bad / ((1 - f) * good + f * bad)).mean(axis=0)
     assert model.outlier_probability(theta) == pytest.approx(p, rel=1e-9)
@@ -149,3 +149,28 @@ def test_batches_change_nothing(hogg, monkeypatch):
     monkeypatch.setattr(ready, "_HELD", 80)
     assert model.log_likelihood(theta) == pytest.approx(whole, rel=1e-12)
     assert model.log_likelihood(np.empty((0, 5))).shape == (0,)
+
+
+def test_a_model_of_another_space_takes_the_points_of_that_space():
+    """Fixed, tied or in another order: the posterior is the one of the model by its names."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 10, 25)
+    model = eq.OutlierMixture(x, 1 + 2 * x + 0.5 * rng.standard_normal(25), 0.5)
+    turned = eq.Space(model.space.declared[::-1], {"intercept": model.space.fixed["intercept"]})
+    for space in (turned, model.space.fix(outlier_fraction=0.1)):
+        own = model.with_space(space)
+        theta = space.sample(5, 1)
+        expected = eq.Posterior(space, model).log_likelihood(theta)
+        np.testing.assert_allclose(eq.Posterior(own.space, own).log_likelihood(theta), expected)
+        joint = eq.Posterior(own.space, eq.JointLikelihood({"line": own}))
+        np.testing.assert_allclose(joint.log_likelihood(theta), expected)
+
+
+def test_each_point_can_be_left_out():
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 10, 25)
+    model = eq.OutlierMixture(x, 1 + 2 * x + 0.5 * rng.standard_normal(25), 0.5)
+    samples = model.space.sample(2000, 2).reshape(4, 100, 5, -1)
+    log_prob = model.log_likelihood(samples.reshape(2000, -1)).reshape(4, 100, 5)
+    left_out = eq.leave_one_out(eq.Draws(model.space.names, samples, log_prob, model.space), model)
+    assert left_out.pareto_k.shape == (25,)

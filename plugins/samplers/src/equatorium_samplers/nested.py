@@ -95,11 +95,14 @@ class Dynesty(RunSampler):
         for _ in sampler.add_live_points():
             pass
         found = sampler.results
+        # dynesty counts at most `live` of the possible points that it drew to begin with: where it
+        # drew more, it takes the possible part of the prior for smaller than it is.
+        dropped = max(0.0, float(np.log(max(pool.possible, 1) / self.live)))
         return WeightedRun(
             np.asarray(found.samples_u),
             np.asarray(found.logl),
             np.asarray(found.logwt),
-            float(found.logz[-1]),
+            float(found.logz[-1]) + dropped,
             float(found.logzerr[-1]),
             pool.evaluations,
         )

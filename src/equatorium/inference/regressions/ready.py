@@ -53,6 +53,7 @@ class ReadyModel(ABC):
                 )
         other = copy(self)
         other.space = space
+        other.names = space.names  # its points are those of its own space
         return other
 
     def values(self, draws: Any) -> Values:
@@ -94,7 +95,7 @@ def all_draws(draws: Any) -> Any:
 class PointwiseModel(ReadyModel):
     """A ready model whose n data are independent, given the parameters."""
 
-    def log_likelihood_each(self, theta: Any) -> FloatArray:
+    def pointwise(self, theta: Any) -> FloatArray:
         """Log-likelihood of each datum (m, n) at points theta (m, d), as cross-validation wants."""
         return self._batched(self._each, theta)
 
