@@ -1,0 +1,119 @@
+"""Classifiers that are networks: trained together, their probabilities averaged and calibrated."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from equatorium import Classifier
+from equatorium.checks import FloatArray
+from equatorium.errors import InputError, StateError
+from equatorium_nets.fitting import example_shape, held_out, input_units, seeds_of, trained
+from equatorium_nets.heads import best_temperature, cross_entropy, probabilities
+from equatorium_nets.networks import Networks
+
+
+class NetworkClassifier(Networks, Classifier):
+    r"""Base class of classifiers that are K networks of one architecture.
+
+    .. math:: p(c \,|\, x) = \frac{1}{K} \sum_k \mathrm{softmax}_c (a_k(x) / T)
+
+    where the temperature T is the one that gives held-out labels the highest probability.
+
+    Parameters
+    ----------
+    class_weight : str or None
+        ``"balanced"``: rare classes count in the loss as much as frequent ones.
+
+    Attributes
+    ----------
+    weights_ : dict of ndarray, shapes (K, ...)
+    temperature_ : float
+    history_ : dict of ndarray
+        ``loss`` and ``validation_loss`` at every epoch.
+
+    References
+    ----------
+    Guo C., Pleiss G., Sun Y. & Weinberger K. 2017, ICML, doi:10.48550/arXiv.1706.04599
+    """
+
+    def __init__(
+        self,
+        *,
+        layers: str | None = None,
+        shape: Sequence[int] | None = None,
+        class_weight: str | None = None,
+        n_members: int = 5,
+        epochs: int = 100,
+        batch_size: int = 32,
+        learning_rate: float = 3e-3,
+        schedule: str = "cosine",
+        decay: float = 1e-2,
+        sparsity: float = 0.0,
+        validation: float = 0.15,
+        patience: int | None = 30,
+        augment: Mapping[str, float] | None = None,
+        device: str = "cpu",
+        random_state: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.layers = layers
+        self.shape = shape
+        self.class_weight = class_weight
+        self.n_members = n_members
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.decay = decay
+        self.sparsity = sparsity
+        self.validation = validation
+        self.patience = patience
+        self.augment = augment
+        self.device = device
+        self.random_state = random_state
+        self.progress = progress
+
+    def _fit(self, X: FloatArray, codes: Any) -> None:
+        *seeds, rng = seeds_of(self.random_state, self.n_members)
+        fit, held = held_out(len(X), self.validation, rng, codes)
+        self.x_center_, self.x_scale_ = input_units(X[fit], example_shape(self.shape, X.shape[1]))
+        c = len(self.classes_)
+        numbers, weight = torch.from_numpy(codes), self._class_weights(codes)
+
+        def loss(out: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            of_class = None if weight is None else out.new_tensor(weight)
+            return cross_entropy(out, numbers.to(out.device)[rows], of_class)
+
+        x = (X - self.x_center_) / self.x_scale_
+        members, self.history_ = trained(self, x, c, loss, fit, held, tuple(seeds))
+        self.weights_ = members.arrays()
+        self.temperature_ = 1.0
+        if len(held):
+            out = self._built(X.shape[1], c, self.weights_).predict(x[held])
+            self.temperature_ = best_temperature(out, codes[held])
+
+    def _class_weights(self, codes: Any) -> FloatArray | None:
+        if self.class_weight is None:
+            return None
+        if self.class_weight != "balanced":
+            raise InputError(f"class_weight must be None or 'balanced', not {self.class_weight!r}.")
+        count = np.bincount(codes)
+        return np.asarray(len(codes) / (len(count) * count))
+
+    def _predict_proba(self, X: FloatArray) -> FloatArray:
+        return probabilities(self.module_.predict(self._scaled(X)), self.temperature_)
+
+    def predict_members(self, X: Any) -> FloatArray:
+        """Return every member's probabilities, shape (K, m, c)."""
+        out = self.module_.predict(self._scaled(self._validate(X, reset=False)))
+        return np.stack([probabilities(one[None], self.temperature_) for one in out])
+
+    def _numbers_of(self, state: Mapping[str, Any]) -> int:
+        temperature, classes = state.get("temperature_"), state.get("classes_")
+        if not (isinstance(temperature, float) and 0 < temperature < np.inf):
+            raise StateError("'temperature_' of the state must be a positive number.")
+        if not isinstance(classes, np.ndarray) or classes.ndim != 1 or not len(classes):
+            raise StateError("'classes_' of the state must be a list of labels.")
+        return len(classes)

@@ -1,0 +1,147 @@
+"""Several networks of one architecture as one: their weights are stacked, (members, ...).
+
+A step of gradient descent then moves all of them at once, by matrix products with one more axis,
+and each moves as it would alone (`torch.func`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.func import functional_call, vmap
+
+from equatorium.checks import FloatArray
+from equatorium.errors import StateError
+from equatorium_nets.layers import network
+
+Weights = dict[str, torch.Tensor]
+ROWS = 4096  # predicted at once
+
+
+class Members(nn.Module):
+    """K networks of one architecture.
+
+    Parameters
+    ----------
+    layers : str
+    shape : sequence of int
+        Of one example.
+    outputs : int
+        Numbers that come out of each.
+    weights : dict of Tensor
+        By name, shape (K, ...).
+    """
+
+    def __init__(self, layers: str, shape: Sequence[int], outputs: int, weights: Weights) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        # It holds no numbers of its own; hidden in a list, it is no part of the parameters.
+        self._plan = [network(layers, shape, outputs).to("meta")]
+        self.names = list(weights)
+        self.weights = nn.ParameterList([nn.Parameter(w) for w in weights.values()])
+
+    @classmethod
+    def drawn(
+        cls, layers: str, shape: Sequence[int], outputs: int, seeds: Sequence[int]
+    ) -> "Members":
+        """Draw the weights of one member from each seed, by PyTorch's rules for its layers."""
+        every = []
+        for seed in seeds:
+            torch.manual_seed(seed)
+            plan = network(layers, shape, outputs).to_empty(device="cpu")
+            for part in plan.modules():
+                if callable(reset := getattr(part, "reset_parameters", None)):
+                    reset()
+            every.append(dict(plan.named_parameters()))
+        stacked = {name: torch.stack([one[name].detach() for one in every]) for name in every[0]}
+        return cls(layers, shape, outputs, stacked)
+
+    @classmethod
+    def of_state(
+        cls,
+        layers: str,
+        shape: Sequence[int],
+        outputs: int,
+        arrays: Mapping[str, npt.NDArray[Any]],
+    ) -> "Members":
+        """Take weights from a file, after their shapes are checked.
+
+        Raises
+        ------
+        StateError
+            If they are not those of this architecture.
+        """
+        plan = network(layers, shape, outputs)
+        expected = {name: tuple(p.shape) for name, p in plan.named_parameters()}
+        if not isinstance(arrays, Mapping) or set(arrays) != set(expected):
+            raise StateError(f"the weights of the state are not those of {layers!r}.")
+        count = {a.shape[0] for a in arrays.values() if isinstance(a, np.ndarray) and a.ndim}
+        for name, one in expected.items():
+            a = arrays[name]
+            right = isinstance(a, np.ndarray) and a.dtype == np.float32 and a.shape[1:] == one
+            if not right or len(count) != 1 or 0 in count or not np.isfinite(a).all():
+                raise StateError(
+                    f"the weights {name!r} of the state must be finite, of type float32 and of "
+                    f"shape (members, {', '.join(map(str, one))})."
+                )
+        return cls(
+            layers, shape, outputs, {n: torch.from_numpy(arrays[n].copy()) for n in expected}
+        )
+
+    @property
+    def n(self) -> int:
+        """The number of members."""
+        return len(self.weights[0])
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the weights by name, (members, ...), as float32."""
+        return {
+            name: w.detach().to("cpu", torch.float32).numpy().copy()
+            for name, w in zip(self.names, self.weights, strict=True)
+        }
+
+    def named(self) -> Weights:
+        """Return the weights by name."""
+        return dict(zip(self.names, self.weights, strict=True))
+
+    def penalised(self) -> Iterator[nn.Parameter]:
+        """Yield what penalties are on: the weights of layers, no biases and no norms."""
+        return (w for w in self.weights if w.ndim > 2)
+
+    def exempt(self) -> Iterator[nn.Parameter]:
+        """Yield what penalties are not on."""
+        return (w for w in self.weights if w.ndim <= 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Give each member its own examples, (K, batch, d), and return (K, batch, outputs)."""
+        return vmap(self._one, randomness="different")(self.named(), x)
+
+    def shared(self, x: torch.Tensor) -> torch.Tensor:
+        """Give all members the same examples, (batch, d), and return (K, batch, outputs)."""
+        return vmap(self._one, in_dims=(0, None), randomness="different")(self.named(), x)
+
+    def predict(self, X: FloatArray) -> FloatArray:
+        """Return (K, m, outputs) in double precision, so that no row depends on its batch."""
+        self.eval()
+        with torch.no_grad():
+            blocks = [
+                self.shared(self.tensor(X[start : start + ROWS])).cpu().numpy()
+                for start in range(0, len(X), ROWS)
+            ]
+        return np.concatenate(blocks, axis=1)
+
+    def tensor(self, X: FloatArray) -> torch.Tensor:
+        """Bring rows to the device and the precision of the weights."""
+        return torch.as_tensor(X, dtype=self.weights[0].dtype, device=self.weights[0].device)
+
+    def train(self, mode: bool = True) -> "Members":
+        """Switch dropout on or off."""
+        self._plan[0].train(mode)
+        return super().train(mode)
+
+    def _one(self, weights: Weights, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = functional_call(self._plan[0], weights, (x.reshape(-1, *self.shape),))
+        return out

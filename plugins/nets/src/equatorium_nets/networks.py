@@ -1,0 +1,131 @@
+"""What emulators and classifiers share that are several networks of one architecture."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+
+from equatorium import Ensemble, Network, state_array
+from equatorium.checks import FloatArray
+from equatorium.errors import StateError
+from equatorium_nets.fitting import checked_history, example_shape, present_device, usable_device
+from equatorium_nets.members import Members
+
+
+class Networks(Network, Ensemble):
+    """K networks of one architecture, trained at once on the same examples.
+
+    They differ by the weights that they start from and by the order in which they see the examples.
+    Training stops where held-out examples say so: each ends with the weights of its best epoch.
+
+    Parameters
+    ----------
+    layers : str or None
+        The architecture, in words: ``"dense(64) relu dense(64) relu"``; the last layer, which gives
+        the answer, is added. None is the method's own.
+
+        Words: ``dense(units)``, ``conv(channels, size, stride, padding)``, ``pool(size, stride)``,
+        ``average(size)``, ``residual(channels, stride)``, ``norm``, ``flatten``,
+        ``dropout(share)``, and the activations ``relu``, ``leaky(slope)``, ``tanh``,
+        ``logistic``, ``linear``, ``silu``.
+    shape : sequence of int or None
+        Shape of one example, (channels, length) or (channels, height, width), of which a row of X
+        is the flat form; None: a row is a list of features.
+    n_members : int
+        K.
+    epochs : int
+        At most so many times through the examples.
+    batch_size : int
+        Examples a step.
+    learning_rate : float
+        The first step of Adam.
+    schedule : str
+        ``"cosine"``, falling to a hundredth, or ``"constant"``.
+    decay : float
+        Decoupled decay of the weights, L2 (Loshchilov & Hutter 2019); biases and norms are exempt.
+    sparsity : float
+        Factor of the sum of absolute weights in the loss, L1; biases and norms are exempt.
+    validation : float
+        Share of the examples that is held out, to stop by and to calibrate the answer.
+    patience : int or None
+        Epochs without a better held-out loss after which a network stops; None: never.
+    augment : dict or None
+        Changes of the examples in training: ``{"flip": 0.5, "rotate": 1, "shift": 2,
+        "noise": 0.1}``: shares, pixels, and units of the inputs' spread.
+    device : str
+        ``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA where there is one.
+    random_state : int or None
+        Seed of weights, orders and the held-out share.
+    progress : bool
+        Show a progress bar.
+    """
+
+    LAYERS: ClassVar[str]
+    layers: str | None
+    shape: Sequence[int] | None
+    x_center_: FloatArray
+    x_scale_: FloatArray
+
+    @classmethod
+    def conformance_options(cls) -> dict[str, Any]:
+        """Two small networks."""
+        return {"layers": "dense(16) tanh", "n_members": 2, "epochs": 60, "batch_size": 40, "learning_rate": 0.02}
+
+    @property
+    def architecture(self) -> str:
+        """The layers in words: those given, or the method's own."""
+        return self.LAYERS if self.layers is None else self.layers
+
+    @property
+    def members_(self) -> tuple[Self, ...]:
+        """The networks, each as a model of one member."""
+        me: Any = self
+        state = me.get_state()
+        return tuple(
+            type(me)(**{**me.get_params(deep=False), "n_members": 1}).set_state(
+                {**state, "weights_": {n: w[k : k + 1] for n, w in state["weights_"].items()}}
+            )
+            for k in range(self.module_.n)
+        )
+
+    def to_device(self, device: str) -> Self:
+        """Move the weights to another device and return the model."""
+        self.module_.to(usable_device(device))
+        self.device = device
+        return self
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what was learned: the weights as arrays, not the networks."""
+        of_model: Any = super()
+        return {name: value for name, value in of_model.get_state().items() if name != "module_"}
+
+    def set_state(self, state: Mapping[str, Any]) -> Self:
+        """Take on a learned state, checked, and build the networks."""
+        module = None
+        if state:
+            d = state.get("n_features_in_")
+            for name in ("x_center_", "x_scale_"):
+                state_array(state, name, (d,))
+            if not (state["x_scale_"] > 0).all():
+                raise StateError("'x_scale_' of the state must be positive.")
+            checked_history(state)
+            module = self._built(int(d or 0), self._numbers_of(state), state.get("weights_"))
+        of_model: Any = super()
+        of_model.set_state(state)
+        if module is not None:
+            self.module_ = module
+        return self
+
+    def _numbers_of(self, state: Mapping[str, Any]) -> int:
+        """Return how many numbers each network gives, after checking the rest of a state."""
+        raise NotImplementedError
+
+    def _built(self, d: int, numbers: int, weights: Any) -> Members:
+        """Build the networks from their weights in double precision, ready to predict."""
+        members = Members.of_state(
+            self.architecture, example_shape(self.shape, d), numbers, weights
+        )
+        return members.to(present_device(self.device), torch.float64).eval()
+
+    def _scaled(self, X: FloatArray) -> FloatArray:
+        return (X - self.x_center_) / self.x_scale_

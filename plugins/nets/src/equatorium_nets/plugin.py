@@ -1,0 +1,58 @@
+"""What this distribution offers, as data: listing it imports no torch."""
+
+from collections.abc import Iterable
+
+from equatorium.plugin import Method, hookimpl
+
+_ENSEMBLE = (
+    "Lakshminarayanan B., Pritzel A. & Blundell C. 2017, NeurIPS 30, doi:10.48550/arXiv.1612.01474"
+)
+_CALIBRATED = "Guo C., Pleiss G., Sun Y. & Weinberger K. 2017, ICML, doi:10.48550/arXiv.1706.04599"
+_MIXTURE = "Bishop C. M. 1994, Mixture density networks, Aston University NCRG/94/004"
+_CONVOLUTION = (
+    "LeCun Y., Bottou L., Bengio Y. & Haffner P. 1998, Proc. IEEE 86, 2278, doi:10.1109/5.726791"
+)
+
+
+def _emulator(name: str, target: str, summary: str, *reference: str) -> Method:
+    return Method(
+        name=name,
+        target=f"equatorium_nets.{target}",
+        roles=("network", "ensemble", "emulator"),
+        summary=summary,
+        capabilities=("variance", "covariance", "noise", "gradient", "gpu"),
+        requires=("torch",),
+        reference=reference,
+    )
+
+
+def _classifier(name: str, target: str, summary: str, *reference: str) -> Method:
+    return Method(
+        name=name,
+        target=f"equatorium_nets.{target}",
+        roles=("network", "ensemble", "classifier"),
+        summary=summary,
+        capabilities=("gpu",),
+        requires=("torch",),
+        reference=reference,
+    )
+
+
+@hookimpl
+def register_networks() -> Iterable[Method]:
+    """Networks that predict numbers or classes."""
+    yield _emulator("mlp", "mlp:MLP", "Dense networks that give a Gaussian", _ENSEMBLE)
+    yield _classifier(
+        "mlp-classifier", "mlp:MLPClassifier", "Dense networks that give probabilities", _CALIBRATED
+    )
+    yield _emulator("mdn", "mdn:MDN", "Dense networks that give a mixture of Gaussians", _MIXTURE)
+    yield _emulator(
+        "cnn", "cnn:CNN", "Convolutional networks that give a Gaussian", _CONVOLUTION, _ENSEMBLE
+    )
+    yield _classifier(
+        "cnn-classifier",
+        "cnn:CNNClassifier",
+        "Convolutional networks that give probabilities",
+        _CONVOLUTION,
+        _CALIBRATED,
+    )

@@ -1,0 +1,5 @@
+"""The networks keep the contracts of their kinds."""
+
+from equatorium.testing import conformance
+
+test_conformance = conformance("equatorium-nets")
