@@ -69,8 +69,6 @@ class Likelihood(ABC):
         Parameters of the model, then the free scales, then those of the family itself.
     """
 
-    # Why a family has no gradient, whatever its model; empty if it has.
-    _gradient_free: str = ""
     _takes_limits: bool = False
 
     def __init__(
@@ -177,7 +175,7 @@ class Likelihood(ABC):
 
     def why_no_gradient(self) -> str:
         """Say why there is no gradient; nothing if there is one."""
-        return self._gradient_free or self._predictor.why_no_gradient()
+        return self._predictor.why_no_gradient()
 
     def budget(self, theta: Any) -> dict[str, float]:
         """Shares of the total variance (trace over the data), averaged over points theta (m, d).
@@ -197,9 +195,9 @@ class Likelihood(ABC):
     def _log_likelihood(self, theta: FloatArray) -> FloatArray:
         """Log-likelihood (m,) of points that fit into memory."""
 
+    @abstractmethod
     def _value_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Log-likelihood (m,) and gradient (m, d); by families that have one."""
-        raise NotImplementedError
+        """Log-likelihood (m,) and gradient (m, d), likewise."""
 
     def _points(self, theta: Any) -> FloatArray:
         return matrix(theta, f"theta ({', '.join(self.names)})", len(self.names))

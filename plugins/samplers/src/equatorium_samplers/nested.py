@@ -17,11 +17,15 @@ class Dynesty(RunSampler):
     ----------
     live : int
         Live points of each run. The evidence's error falls with their square root, the cost grows
-        with them; all modes together hold so many points.
+        with them. All modes together hold so many points, and a run's share of one scatters with
+        those in it: with modes that lie far apart take 1000 or more.
     runs : int
         Independent runs, at least four; the scatter between them gives the errors.
     walks : int, optional
-        Steps of a random walk from a live point to a new one; default d + 20.
+        Steps of a random walk from a live point to a new one; default 20 + 6 d. In a ball of d
+        dimensions, half of the steps accepted, a walk forgets its start by exp(-steps / (2 d)).
+        dynesty's own default, d + 20, is fit for few parameters: where walks are too short, the
+        evidence comes out too large (its issues 289 and 320).
     dlogz : float
         A run ends when what is left could raise the log-evidence by less.
     batch : int
@@ -39,11 +43,11 @@ class Dynesty(RunSampler):
 
     def __init__(
         self,
-        live: int = 250,
+        live: int = 500,
         runs: int = 8,
         walks: int | None = None,
         dlogz: float = 0.1,
-        batch: int = 32,
+        batch: int = 64,
         until: Mapping[str, float] | None = None,
     ) -> None:
         self.live = live
@@ -83,7 +87,7 @@ class Dynesty(RunSampler):
             view.d,
             nlive=self.live,
             sample="rwalk",
-            walks=self.walks or view.d + 20,
+            walks=self.walks or 20 + 6 * view.d,
             rstate=rng,
             pool=pool,
             queue_size=self.batch,
