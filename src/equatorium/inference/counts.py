@@ -65,6 +65,16 @@ class CountLikelihood(Likelihood):
         values, mean, cov = log_integral_and_slopes(self, own.mean, total)
         return values, self._pull_back(theta, mean, cov if self._covariance_varies else None)
 
+    @abstractmethod
+    def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
+        """Draw counts (m, q) given latents."""
+
+    def measured(
+        self, reality: FloatArray, noise: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Draw counts; they have no other errors."""
+        return np.asarray(self._counts(reality, rng), dtype=np.float64)
+
     def _per_datum(self, value: Any, what: str) -> FloatArray:
         """Check a positive number, or one for each datum."""
         array = floats(value, what)
@@ -122,14 +132,21 @@ class PoissonLikelihood(CountLikelihood):
     def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of n log m - m with the mean m = exposure base^f."""
         n, unit = self.observation.values, np.log(self.base)
-        log_mean = unit * f + np.log(self.exposure)
-        mean = np.exp(np.minimum(log_mean, 700.0))
+        log_mean, mean = unit * f + np.log(self.exposure), self.expected(f)
         value = n * log_mean - mean - gammaln(n + 1)
         return value, unit * (n - mean), unit**2 * mean
 
     def skew(self, f: FloatArray) -> FloatArray:
         """Give that of an exponential: it is its own slope."""
         return np.asarray(np.log(self.base) * self.terms(f)[2])
+
+    def expected(self, predicted: FloatArray) -> FloatArray:
+        """Exposure times rate."""
+        log_mean = np.log(self.base) * predicted + np.log(self.exposure)
+        return np.asarray(np.exp(np.minimum(log_mean, 700.0)))
+
+    def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
+        return rng.poisson(self.expected(f))
 
 
 class BinomialLikelihood(CountLikelihood):
@@ -178,3 +195,10 @@ class BinomialLikelihood(CountLikelihood):
     def skew(self, f: FloatArray) -> FloatArray:
         """N p (1 - p) (1 - 2 p)."""
         return np.asarray(self.terms(f)[2] * (1.0 - 2.0 * expit(f)))
+
+    def expected(self, predicted: FloatArray) -> FloatArray:
+        """Trials times probability."""
+        return np.asarray(self.trials * expit(predicted))
+
+    def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
+        return rng.binomial(self.trials.astype(np.int64), expit(f))
