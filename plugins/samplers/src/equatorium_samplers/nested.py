@@ -13,14 +13,14 @@ from equatorium.errors import InputError
 class Dynesty(RunSampler):
     """Static nested sampling by dynesty: random walks inside ellipsoids around the live points.
 
+    Further options are those of every `equatorium.RunSampler`.
+
     Parameters
     ----------
     live : int
         Live points of each run. The evidence's error falls with their square root, the cost grows
         with them. All modes together hold so many points, and a run's share of one scatters with
         those in it: with modes that lie far apart take 1000 or more.
-    runs : int
-        Independent runs, at least four; the scatter between them gives the errors.
     walks : int, optional
         Steps of a random walk from a live point to a new one; default 20 + 6 d. In a ball of d
         dimensions, half of the steps accepted, a walk forgets its start by exp(-steps / (2 d)).
@@ -31,9 +31,6 @@ class Dynesty(RunSampler):
     batch : int
         Walks that step together, one call of the likelihood for all. More than a quarter of the
         live points waste walks: what they find is no longer likely enough.
-    until : mapping, optional
-        Criteria of convergence, of ``rhat`` and ``ess``; default ``{"rhat": 1.01, "ess": 400}``.
-        They do not end anything: make more runs, or more live points.
 
     References
     ----------
