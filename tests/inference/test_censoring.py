@@ -207,3 +207,13 @@ def test_dot_is_the_product_with_the_matrix():
     variance = rng.random((3, 6)) + 0.1
     for S in (Diagonal(variance), LowRank(variance, F), Dense(F @ F.swapaxes(1, 2) + np.eye(6))):
         assert S.dot(r) == pytest.approx(np.einsum("mij,mj->mi", S.dense(), r))
+
+
+def test_many_points_are_integrated_piece_by_piece(monkeypatch):
+    found = likelihood(COVARIANCES["correlated"])
+    values, gradient = found.log_likelihood_and_gradient(THETA)
+    monkeypatch.setattr("equatorium.inference.censoring._HELD", 4000)
+    again = found.log_likelihood_and_gradient(THETA)
+    assert found.log_likelihood(THETA) == pytest.approx(values, rel=1e-12)
+    assert again[0] == pytest.approx(values, rel=1e-12)
+    assert again[1] == pytest.approx(gradient, rel=1e-9)

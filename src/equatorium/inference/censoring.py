@@ -13,6 +13,7 @@ References
 Tobin 1958, doi:10.2307/1907382; Genz 1992, doi:10.1080/10618600.1992.10477010
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -27,6 +28,7 @@ from equatorium.records.covariance import Covariance, Diagonal
 from equatorium.records.factor import cholesky
 
 _LOG_NODES = 9  # two to this power
+_HELD = 2**22  # numbers in one array
 
 
 def log_probability(residual: FloatArray, limit: Any, total: Covariance) -> FloatArray:
@@ -67,7 +69,15 @@ def log_orthant(b: FloatArray, S: FloatArray) -> FloatArray:
     >>> log_orthant(np.zeros((1, 2)), np.eye(2)).round(4).tolist()  # log(1 / 4)
     [-1.3863]
     """
-    return separated(b, S).log_probability
+    S = np.broadcast_to(S, (*b.shape, b.shape[1]))
+    found = [separated(b[part], S[part]).log_probability for part in pieces(*b.shape)]
+    return np.concatenate(found) if found else np.empty(0)
+
+
+def pieces(m: int, c: int) -> Iterator[slice]:
+    """Split m points with c limits each, so that their nodes fit into memory."""
+    size = max(1, _HELD // (c << _LOG_NODES))
+    return (slice(start, start + size) for start in range(0, m, size))
 
 
 @dataclass(frozen=True)
@@ -100,11 +110,10 @@ class Separated:
 
 
 def separated(b: FloatArray, S: FloatArray) -> Separated:
-    """Integrate over x < b; see `log_orthant`."""
+    """Integrate over x < b, for b (m, c) and S (m, c, c); see `log_orthant`."""
     c = b.shape[1]
     order = np.argsort(b / np.sqrt(np.diagonal(S, axis1=-2, axis2=-1)), axis=1)
     b = np.take_along_axis(b, order, axis=1)
-    S = np.broadcast_to(S, (len(b), c, c))
     S = np.take_along_axis(S, order[:, :, None], axis=1)
     L = cholesky(np.take_along_axis(S, order[:, None, :], axis=2))
     log_u = _log_uniform(c)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import log_ndtr, softmax
 
 from equatorium.checks import FloatArray
-from equatorium.inference.censoring import Separated, separated
+from equatorium.inference.censoring import Separated, pieces, separated
 from equatorium.records.covariance import Covariance, Diagonal
 from equatorium.records.factor import solve_lower
 
@@ -50,7 +50,9 @@ def log_probability_and_slopes(residual: FloatArray, limit: Any, total: Covarian
     u = inside + np.einsum("mij,mj->mi", K, r)
     G = S[:, bound[:, None], bound] - K @ np.swapaxes(across, 1, 2)
     both = np.multiply.outer(sign, sign)
-    value, by_u, by_G = _orthant(sign * u, G * both)
+    u, G = sign * u, G * both
+    parts = [_orthant(u[part], G[part]) for part in pieces(*u.shape)]
+    value, by_u, by_G = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     by_u, by_G = sign * by_u, both * by_G
     _, logdet = np.linalg.slogdet(precision)
     value = value - 0.5 * ((a * r).sum(axis=1) - logdet + seen.size * np.log(2 * np.pi))
