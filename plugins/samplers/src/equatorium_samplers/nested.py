@@ -20,7 +20,7 @@ class Dynesty(RunSampler):
     live : int
         Live points of each run. The evidence's error falls with their square root, the cost grows
         with them. All modes together hold so many points, and a run's share of one scatters with
-        those in it: with modes that lie far apart take 1000 or more.
+        those in it.
     walks : int, optional
         Steps of a random walk from a live point to a new one; default 20 + 6 d. In a ball of d
         dimensions, half of the steps accepted, a walk forgets its start by exp(-steps / (2 d)).
