@@ -110,8 +110,7 @@ class Basis(Box):
     def _penalty(self, design, y):
         if self.precision is not None:
             return positive(self.precision, "precision")
-        scores = [float(design.evidence(y, alpha)[0]) for alpha in _PRECISIONS]
-        return float(_PRECISIONS[int(np.argmax(scores))])
+        return float(_PRECISIONS[int(np.argmax(design.evidence(y, _PRECISIONS)))])
 
     def _scale(self, design, solution, alpha):
         if alpha == 0:

@@ -1,9 +1,18 @@
 """Numbers of neighbours and bandwidths worth trying, and the checks of those that a user gives."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from equatorium import errors
-from equatorium_regression.local import Setting
+
+
+class Setting(NamedTuple):
+    """How many neighbours, of what bandwidth (0: the distance of the last), drawn how much."""
+
+    neighbours: int
+    bandwidth: float = 0.0
+    ridge: float = 0.0
 
 
 def numbers(least, most, ratio=1.6):
@@ -43,8 +52,8 @@ def windows(model, distance, least):
     if h is not None:
         if isinstance(h, bool) or not isinstance(h, int | float) or not 0 < h < np.inf:
             raise errors.InputError(f"bandwidth must be a positive number or None, not {h!r}.")
-        return [Setting(most, float(h))]
-    fixed = [Setting(most, h) for h in bandwidths(distance)]
+        return [Setting(model.max_neighbours, float(h))]
+    fixed = [Setting(model.max_neighbours, h) for h in bandwidths(distance)]
     return [Setting(k) for k in numbers(least, most)] + fixed
 
 

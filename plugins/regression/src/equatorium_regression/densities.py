@@ -1,12 +1,13 @@
-"""Classifiers by a density for each class: Bayes' theorem, and a temperature."""
+"""Classifiers by a density for each class, calibrated."""
 
+import copy
 from abc import abstractmethod
 
 import numpy as np
 
 from equatorium import Classifier, errors, state_array
+from equatorium_regression.calibration import calibrated, calibration, folds, log_prior
 from equatorium_regression.metric import spread
-from equatorium_regression.tempering import folds, log_prior, temperature, tempered
 
 
 class Densities(Classifier):
@@ -21,15 +22,17 @@ class Densities(Classifier):
         log_prior(self.prior, self.counts_)
         Z = (X - self.centre_) / self.scale_
         self._check(Z)
-        self.temperature_ = 1.0
-        if self.calibrate and len(self.counts_) > 1 and self.counts_.min() > 1:
-            fold, score = folds(codes), np.empty((len(X), len(self.counts_)))
+        share = self.counts_ / len(X)
+        self.temperature_, self.bias_, self.doubt_ = 1.0, np.log(share), 0.0
+        self._learn(Z, codes)
+        if self.calibrate and len(share) > 1 and self.counts_.min() > 1:
+            twin, score = copy.copy(self), np.empty((len(X), len(share)))
+            fold = folds(codes)
             for one in np.unique(fold):
                 out = fold == one
-                self._learn(Z[~out], codes[~out])
-                score[out] = self._log_densities(Z[out])
-            self.temperature_ = temperature(score, codes, self.counts_)
-        self._learn(Z, codes)
+                twin._learn(Z[~out], codes[~out])
+                score[out] = twin._log_densities(Z[out])
+            self.temperature_, self.bias_, self.doubt_ = calibration(score, codes, share)
 
     def _check(self, Z):
         """Refuse options that make no sense."""
@@ -43,18 +46,21 @@ class Densities(Classifier):
         """Return the log densities (m, c) of standardised inputs."""
 
     def _standard(self, X):
-        return (self._validate(X, reset=False) - self.centre_) / self.scale_
+        return (X - self.centre_) / self.scale_
 
     def _predict_proba(self, X):
-        score = self._log_densities((X - self.centre_) / self.scale_)
-        return tempered(score, log_prior(self.prior, self.counts_), self.temperature_)
+        score, share = self._log_densities(self._standard(X)), self.counts_ / self.counts_.sum()
+        chance = calibrated(score, self.temperature_, self.bias_, self.doubt_, share)
+        chance = chance * np.exp(log_prior(self.prior, self.counts_)) / share
+        return chance / chance.sum(axis=1, keepdims=True)
 
     def log_density(self, X):
         """Return the log density of each class at X (m, d), (m, c), in the inputs' units.
 
-        The temperature is no part of it.
+        The calibration is no part of it.
         """
-        return self._log_densities(self._standard(X)) - np.log(self.scale_).sum()
+        Z = self._standard(self._validate(X, reset=False))
+        return self._log_densities(Z) - np.log(self.scale_).sum()
 
     def set_state(self, state):
         """Take on what was learned, checked."""
@@ -63,9 +69,10 @@ class Densities(Classifier):
             counts = state_array(state, "counts_", (len(state.get("classes_", ())),), "i")
             state_array(state, "centre_", (d,))
             scale = state_array(state, "scale_", (d,))
-            T = state.get("temperature_")
+            state_array(state, "bias_", counts.shape)
             if (counts <= 0).any() or (scale <= 0).any():
                 raise errors.StateError("'counts_' and 'scale_' of the state must be positive.")
-            if not isinstance(T, float) or not 0 < T < np.inf:
-                raise errors.StateError(f"'temperature_' of the state cannot be {T!r}.")
+            for name, most in (("temperature_", np.inf), ("doubt_", 1.0)):
+                if not isinstance(state.get(name), float) or not 0 <= state[name] < most:
+                    raise errors.StateError(f"{name!r} of the state cannot be {state.get(name)!r}.")
         return super().set_state(state)

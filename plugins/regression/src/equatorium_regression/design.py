@@ -33,7 +33,8 @@ class Design:
         Singular values; zero beyond the rank.
     """
 
-    def __init__(self, features, weight):
+    def __init__(self, features, weight, unit=None):
+        self.unit = unit  # the variance of weight 1, where it is known
         self.features, self.weight, self.root = features, weight, np.sqrt(weight)[:, None]
         self.total = weight.sum()
         self.mean = weight @ features / self.total
@@ -60,25 +61,43 @@ class Design:
         freedom = 1.0 + float(shrunk.sum())
         return Solution(slopes, centre - self.mean @ slopes, errors, leverage, freedom)
 
-    def left_out(self, solution):
-        """Return the errors (n, p) of runs that are left out: e_i / (1 - h_i)."""
-        return solution.errors / np.maximum(1.0 - solution.leverage, 1e-12)[:, None]
+    def left_out_squares(self, y, alphas):
+        """Return the weighted squared errors of runs left out, (a,), e_i / (1 - h_i) each.
 
-    def evidence(self, Y, alpha):
-        r"""Return the log evidence (p,), with the best scatter, up to a constant.
+        Parameters
+        ----------
+        y : ndarray, shape (n, 1)
+        alphas : ndarray, shape (a,)
+        """
+        shrunk = self._shrunk(alphas[:, None]).T
+        target, white = self._project(y)
+        leverage = self.weight[:, None] / self.total + np.square(self.U) @ shrunk
+        errors = white - self.U @ (shrunk * target)
+        return np.square(errors / np.maximum(1.0 - leverage, 1e-12)).sum(axis=0)
+
+    def evidence(self, y, alphas):
+        r"""Return the log evidence (a,), with the best scatter, up to a constant.
 
         .. math:: -\tfrac12 \left[(n - 1) \ln \hat\sigma^2 + \sum_k \ln(1 + s_k^2 / \alpha)\right],
                   \quad (n - 1)\, \hat\sigma^2 = \sum_i v_i e_i^2 + \alpha |w|^2
         """
-        misfit = self.misfit(self.solve(Y, alpha), alpha)
-        volume = np.log1p(np.square(self.values) / alpha).sum()
+        target, white = self._project(y)
+        beyond = np.square(white - self.U @ target).sum()
+        left = 1.0 - self._shrunk(alphas[:, None])
+        misfit = beyond + (left @ np.square(target))[:, 0]
+        volume = np.log1p(np.square(self.values) / alphas[:, None]).sum(axis=1)
         with np.errstate(divide="ignore"):
-            return -0.5 * ((len(Y) - 1) * np.log(misfit) + volume)
+            return -0.5 * ((len(y) - 1) * np.log(misfit) + volume)
 
     def misfit(self, solution, alpha):
         """Return the sum of squares with the penalty, (p,)."""
-        squares = np.square(self.root * solution.errors).sum(axis=0)
+        squares = self.weight @ np.square(solution.errors)
         return squares + alpha * np.square(solution.slopes).sum(axis=0)
+
+    def _project(self, y):
+        """Return the outputs' shares of the singular vectors (k, 1), and they themselves (n, 1)."""
+        white = self.root * (y - self.weight @ y / self.total)
+        return self.U.T @ white, white
 
     def covariance_root(self, alpha):
         """Return R (k, k) with R R^T the covariance of the slopes, in units of the scatter."""

@@ -7,11 +7,10 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from equatorium import errors, state_array
-from equatorium.checks import generator
+from equatorium import checks, errors, state_array
+from equatorium_regression.calibration import log_prior
 from equatorium_regression.choices import whole
 from equatorium_regression.densities import Densities
-from equatorium_regression.tempering import log_prior
 
 _RIDGE = 1e-4  # added to the variances of standardised inputs
 
@@ -20,7 +19,7 @@ class GMM(Densities):
     r"""A mixture of Gaussians for each class, as many as the BIC finds; classes by Bayes' theorem.
 
     .. math:: p(x \mid k) = \sum_g w_{kg}\, N(x;\, \mu_{kg}, \Sigma_{kg}), \quad
-              p(k \mid x) \propto \pi_k\, p(x \mid k)^T
+              p(k \mid x) \propto \pi_k\, p(x \mid k)
 
     With one class only it is a density of X: `log_density` and `sample`.
 
@@ -32,7 +31,7 @@ class GMM(Densities):
         ``"data"``, the classes' shares of the runs; ``"equal"``, which serves the balanced
         accuracy; or a number for each class.
     calibrate : bool
-        Find T on rows left out; it is 1 otherwise.
+        Find temperature, bias and doubt on rows left out: see the page of the methods.
     random_state : int or None
 
     Attributes
@@ -62,18 +61,21 @@ class GMM(Densities):
         whole(self.max_components, "max_components")
 
     def _learn(self, Z, codes):
-        found = [self._mixture(Z[codes == k]) for k in range(len(self.counts_))]
+        # The numbers of Gaussians, once chosen by all rows, stay when some are left out.
+        known = np.bincount(self.owner_) if hasattr(self, "owner_") else [None] * len(self.counts_)
+        found = [self._mixture(Z[codes == k], known[k]) for k in range(len(self.counts_))]
         self.owner_ = np.repeat(np.arange(len(found)), [len(one[0]) for one in found])
         shares, means, roots = (np.concatenate(part) for part in zip(*found, strict=True))
         self.shares_, self.means_, self.roots_ = shares, means, roots
 
-    def _mixture(self, Z):
+    def _mixture(self, Z, number):
         """Return shares, means and Cholesky factors of the mixture with the least BIC."""
         n, d = Z.shape
         if n < 2:
             return np.ones(1), Z.copy(), np.eye(d)[None]
+        most = max(1, min(self.max_components, n // (d + 1)))
         best, kept = np.inf, None
-        for g in range(1, 1 + max(1, min(self.max_components, n // (d + 1)))):
+        for g in range(1, 1 + most) if number is None else [min(number, n)]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 one = GaussianMixture(g, reg_covar=_RIDGE, random_state=self.random_state).fit(Z)
@@ -101,14 +103,12 @@ class GMM(Densities):
         size : int
         rng : int, Generator or None
         """
-        rng = generator(rng)
+        rng = checks.generator(rng)
         classes = np.exp(log_prior(self.prior, self.counts_))
         chance = classes[self.owner_] * self.shares_
         g = rng.choice(len(chance), size, p=chance / chance.sum())
-        Z = (
-            self.means_[g]
-            + (self.roots_[g] @ rng.normal(size=(size, self.means_.shape[1], 1)))[..., 0]
-        )
+        normal = rng.normal(size=(size, self.means_.shape[1], 1))
+        Z = self.means_[g] + (self.roots_[g] @ normal)[..., 0]
         return self.centre_ + self.scale_ * Z, self.classes_[self.owner_[g]]
 
     def set_state(self, state):

@@ -1,7 +1,7 @@
 """The mean of the nearest runs."""
 
-from equatorium_regression.choices import numbers, whole
-from equatorium_regression.local import Local, Setting
+from equatorium_regression.choices import Setting, numbers, whole
+from equatorium_regression.local import Local
 
 
 class KNN(Local):

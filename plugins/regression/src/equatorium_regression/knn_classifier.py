@@ -3,10 +3,10 @@
 import numpy as np
 
 from equatorium import Classifier, errors, state_array
+from equatorium_regression.calibration import log_prior
 from equatorium_regression.choices import numbers, whole
 from equatorium_regression.metric import candidates
 from equatorium_regression.neighbours import Neighbours
-from equatorium_regression.tempering import log_prior
 
 _TRIES = 5000  # rows that are left out for each setting
 _OWN = (0.1, 0.3, 1.0, 3.0)  # weights of the classes' shares, in units of a neighbour

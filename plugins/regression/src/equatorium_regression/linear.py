@@ -17,12 +17,13 @@ from scipy.optimize import brentq
 from equatorium import Dense, Diagonal, Emulator, Gaussian, errors, state_array
 from equatorium_regression.design import Design
 
-_ROUNDS = 8
 _LEAST = 1e-12
 
 
 class Linear(Emulator):
     """Base class: subclasses give the features, and choose the penalty."""
+
+    _start, _rounds = 0.1, 40  # of the scatter beside declared noise, in units of y's variance
 
     @abstractmethod
     def _features(self, X):
@@ -186,11 +187,11 @@ def _noisy(model, features, y, noise):
     The scatter is Paule and Mandel's: with it, the squared errors over their variances sum to the
     degrees of freedom that are left.
     """
-    scatter = least = _LEAST * float(y.var()) + 1e-300
-    scatter = max(0.1 * float(y.var()), least)
-    for _ in range(_ROUNDS):
+    least = _LEAST * float(y.var()) + 1e-300
+    scatter = max(model._start * float(y.var()), least)
+    for _ in range(model._rounds):
         unit = scatter + noise.min()
-        design = Design(features, unit / (scatter + noise))
+        design = Design(features, unit / (scatter + noise), unit)
         solved = model._solve(design, y)
         square = np.square(solved[1].errors[:, 0])
         left = max(len(y) - solved[1].freedom, 1e-3)
@@ -199,7 +200,10 @@ def _noisy(model, features, y, noise):
             return model._surplus(square / (s + noise), left)
 
         most = 3.0 * float(square.max()) * len(y) / left + 2.0 * least
-        scatter = least if surplus(least) <= 0 else brentq(surplus, least, most)
+        before = scatter
+        scatter = least if surplus(least) <= 0 else brentq(surplus, least, most, rtol=1e-13)
+        if abs(scatter - before) <= 1e-12 * unit:
+            break
     return _summary(design, y, solved, unit, scatter)
 
 

@@ -11,27 +11,20 @@ is taken off s^2, and what of it passes into f, :math:`\sum_i L_i^2 N_i`, is put
 """
 
 from abc import abstractmethod
-from typing import NamedTuple
 
 import numpy as np
 
 from equatorium import Dense, Diagonal, Emulator, Gaussian, Weighted, errors, state_array
+from equatorium_regression.choices import Setting, whole
 from equatorium_regression.metric import candidates, spread
 from equatorium_regression.neighbours import Neighbours
 
 _TRIES = 1000  # runs that are left out for each setting
 _RESIDUALS = 10_000  # runs whose errors are kept
 _NUMBERS = 4_000_000  # in a chunk
-_SPREAD = 50
+_SPREAD = 50  # residuals of which a local scatter is made
+_TRACE = 2e-4
 DISTRIBUTIONS = ("gaussian", "weighted")
-
-
-class Setting(NamedTuple):
-    """How many neighbours, of what bandwidth (0: the distance of the last), drawn how much."""
-
-    neighbours: int
-    bandwidth: float = 0.0
-    ridge: float = 0.0
 
 
 class Local(Emulator):
@@ -110,7 +103,7 @@ class Local(Emulator):
 
     def _most(self, n):
         """Return the largest number of neighbours that is looked for, of n."""
-        return min(n, self.max_neighbours)
+        return min(n, whole(self.max_neighbours, "max_neighbours"))
 
     def _score(self, setting, distance, index, rows):
         """Return the mean squared error of runs left out, outputs in units of their spread."""
@@ -170,8 +163,8 @@ class Local(Emulator):
         weight = weight / weight.sum(axis=1, keepdims=True)
         residual = self.residuals_[index]
         square = (weight[:, None] @ np.square(residual))[:, 0]
-        # One more residual, of the size of all: neighbours that agree by chance are not certain.
-        square = (len(index[0]) * square + self._mean_square) / (len(index[0]) + 1)
+        # A trace of all residuals: neighbours that agree by chance are not certain.
+        square = square + _TRACE * self._mean_square
         if self.noise_ is not None:
             noise = (weight[:, None] @ self.noise_[self.rows_][index])[:, 0]
             square = np.maximum(square - noise, 0.0)

@@ -11,10 +11,10 @@ _LEAST = 1e-9  # of the variance of an input
 class NaiveBayes(Densities):
     r"""Gaussian naive Bayes: within a class, inputs are normal and independent.
 
-    .. math:: p(k \mid x) \propto \pi_k \Big[\prod_j N(x_j;\, \mu_{kj}, \sigma_{kj}^2)\Big]^T
+    .. math:: p(k \mid x) \propto \pi_k \prod_j N(x_j;\, \mu_{kj}, \sigma_{kj}^2)
 
-    Inputs that say the same are counted twice, so that its probabilities are too sure; the
-    temperature T, found on rows that were left out, mends that.
+    Inputs that say the same are counted twice, so that its probabilities are too sure; a
+    calibration on rows that were left out mends that.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class NaiveBayes(Densities):
         ``"data"``, the classes' shares of the runs; ``"equal"``, which serves the balanced
         accuracy; or a number for each class.
     calibrate : bool
-        Find T; it is 1 otherwise.
+        Find temperature, bias and doubt on rows left out: see the page of the methods.
 
     References
     ----------

@@ -4,7 +4,12 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import HuberRegressor, RANSACRegressor, TheilSenRegressor
+from sklearn.linear_model import (
+    HuberRegressor,
+    LinearRegression,
+    RANSACRegressor,
+    TheilSenRegressor,
+)
 
 from equatorium import errors, state_array
 from equatorium_regression.design import Design, Solution
@@ -12,6 +17,7 @@ from equatorium_regression.ridge import Scaled
 
 _NORMAL = 1.4826  # of the median absolute deviation of a normal distribution
 _FAR = 3.0  # standard deviations
+_TRIALS = 300
 _METHODS = ("huber", "theil-sen", "ransac")
 
 
@@ -19,8 +25,12 @@ class Robust(Scaled):
     r"""Linear regression by scikit-learn's robust estimators, one output after the other.
 
     - ``huber``: squares of small errors, sizes of those beyond ``threshold`` standard deviations;
+      wild outputs do little, but runs that are far off in the inputs too still draw the line;
     - ``theil-sen``: the spatial median of the lines through subsets of the runs;
-    - ``ransac``: least squares on the runs that agree with a line through a few of them.
+    - ``ransac``: least squares on the most runs that agree with a line through a few of them; it
+      withstands the most, and uses the data least well.
+
+    Declared noise puts errors in units of their size.
 
     The scatter is 1.4826 times the median absolute error, with n / (n - d - 1) for the degrees of
     freedom, and the line's own error is that of least squares on the runs within three times the
@@ -47,17 +57,12 @@ class Robust(Scaled):
     """
 
     degree = 1
+    _start, _rounds = 0.0, 8
 
     def __init__(self, *, method="huber", threshold=1.35, random_state=0):
         self.method = method
         self.threshold = threshold
         self.random_state = random_state
-
-    @property
-    def capabilities_(self):
-        """What this object can do: Theil and Sen's estimator knows no weights."""
-        able = super().capabilities_
-        return able - {"noise"} if self.method == "theil-sen" else able
 
     def _fit(self, X, Y, noise):
         n, d = X.shape
@@ -83,7 +88,7 @@ class Robust(Scaled):
         y = y[:, 0]
         middle = np.median(y)
         size = float(_NORMAL * np.median(np.abs(y - middle))) or float(y.std()) or 1.0
-        slopes, intercept = self._estimate(design, (y - middle) / size)
+        slopes, intercept = self._estimate(design, (y - middle) / size, size)
         slopes, intercept = slopes * size, intercept * size + middle
         errors_ = y - intercept - design.features @ slopes
         white = np.abs(errors_) * design.root[:, 0]
@@ -96,23 +101,38 @@ class Robust(Scaled):
         )
         return 0.0, found, some.covariance_root(0.0)
 
-    def _estimate(self, design, y):
-        """Return slopes (d,) and intercept, by scikit-learn."""
-        Z, weight = design.features, design.weight
+    def _estimate(self, design, y, size):
+        """Return slopes (d,) and intercept of y / size, errors in units of their own."""
+        root = design.root
+        A = root * np.column_stack([np.ones(len(y)), design.features])
+        b = root[:, 0] * y
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            if self.method == "theil-sen":
-                model = TheilSenRegressor(random_state=self.random_state).fit(Z, y)
-                return model.coef_, model.intercept_
-            model = HuberRegressor(epsilon=self.threshold, alpha=0.0, max_iter=1000)
-            model.fit(Z, y, sample_weight=weight)
             if self.method == "huber":
-                return model.coef_, model.intercept_
-            white = np.abs(y - model.predict(Z)) * design.root[:, 0]
-            near = _FAR * _NORMAL * np.median(white) + 1e-9
-            finder = RANSACRegressor(residual_threshold=near, random_state=self.random_state)
-            model = finder.fit(Z, y, sample_weight=weight).estimator_
-            return model.coef_, model.intercept_
+                model = HuberRegressor(
+                    epsilon=self.threshold, alpha=0.0, max_iter=1000, fit_intercept=False
+                )
+                coef = model.fit(A, b).coef_
+            else:
+                model = TheilSenRegressor(fit_intercept=False, random_state=self.random_state)
+                coef = model.fit(A, b).coef_
+        if self.method == "ransac":
+            known = design.unit is not None
+            sd = np.sqrt(design.unit) / size if known else _NORMAL * np.median(np.abs(b - A @ coef))
+            coef = self._consensus(A, b, _FAR * sd + 1e-9)
+        return coef[1:], coef[0]
+
+    def _consensus(self, A, b, near):
+        """Return the coefficients with which most runs agree, to a distance."""
+        finder = RANSACRegressor(
+            LinearRegression(fit_intercept=False),
+            min_samples=A.shape[1],
+            residual_threshold=near,
+            max_trials=_TRIALS,
+            stop_probability=0.999999,
+            random_state=self.random_state,
+        )
+        return finder.fit(A, b).estimator_.coef_
 
     def _scale(self, design, solution, alpha):
         white = np.square(solution.errors[:, 0]) * design.weight
