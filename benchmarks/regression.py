@@ -1,4 +1,4 @@
-"""The local methods beside scikit-learn called directly: what the framework costs, and how it scales.
+"""The methods beside scikit-learn called directly: what the framework costs, how it scales.
 
 ``python -m benchmarks.regression`` prints seconds and memory.
 """
