@@ -157,8 +157,11 @@ class Local(Emulator):
 
     def _distribution(self, where, near, near_residuals, query):
         """Predict at points, which `near` and `near_residuals` know as `where`."""
-        mean, gain, passed = self._smooth(self._setting, *near(where, self.neighbours_), query)
-        index = near_residuals(where, self.spread_)[1]
+        k, one_search = self.neighbours_, near == near_residuals
+        distance, index = near(where, max(k, self.spread_) if one_search else k)
+        mean, gain, passed = self._smooth(self._setting, distance[:, :k], index[:, :k], query)
+        index = index if one_search else near_residuals(where, self.spread_)[1]
+        index = index[:, : self.spread_]
         weight = self.weight_[self.rows_][index]
         weight = weight / weight.sum(axis=1, keepdims=True)
         residual = self.residuals_[index]
