@@ -64,11 +64,6 @@ class Basis(Box):
         self.degree = degree
         self.precision = precision
 
-    @classmethod
-    def conformance_options(cls):
-        """Return small settings for the conformance kit."""
-        return {"n_functions": 10, "width": 0.8}
-
     def _fit(self, X, Y, noise):
         if self.functions not in _FUNCTIONS:
             raise errors.InputError(
