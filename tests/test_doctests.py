@@ -35,6 +35,7 @@ PAGES = [
     "likelihoods",
     "multifidelity_gp",
     "priors",
+    "regression",
     "regression_models",
     "residual_gp",
     "samplers",
