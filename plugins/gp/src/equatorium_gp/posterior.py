@@ -14,7 +14,6 @@ sums of squares in an orthogonal basis, as safe as with a Cholesky factor; K^-1 
 """
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import gpytorch
@@ -23,6 +22,7 @@ import torch
 
 from equatorium.checks import FloatArray
 from equatorium_gp.cholesky import Factor
+from equatorium_gp.crossed import Crossed
 from equatorium_gp.devices import block
 from equatorium_gp.fit import Problem
 from equatorium_gp.kernels import Kernel, dense
@@ -100,7 +100,7 @@ class Posterior:
     ) -> None:
         self.kernel, self.problem, self.learned = kernel, problem, learned
         closed = Stationary.of(kernel)
-        self.runs = [] if closed is None else closed.prepared(problem.X)
+        self.runs = None if closed is None else Crossed.of(closed, problem.X)
         parts, Z, R = decomposed.parts, decomposed.Z, decomposed.R
         self.transform = decomposed.contrasts.transform
         self.weight = parts.weights(learned.ratio)
@@ -144,7 +144,9 @@ class Posterior:
     def _predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
         x, h = tensor(X, self._device), self._placed(H) @ self._transform
         white, mean, trend = self._projected(x, h)
-        free = self._own(x) - (h * trend).sum(axis=1, keepdims=True) - white**2 @ self._weight
+        free = self._own(x) - (h * trend).sum(axis=1, keepdims=True)
+        white *= white
+        free = free - white @ self._weight
         free += self._ratio * (h**2).sum(axis=1, keepdims=True)
         # Rounding cannot take away the nugget, which every new run has afresh.
         variance = self._scale * (free.clip(0.0) + self._nugget)
@@ -230,8 +232,8 @@ class Posterior:
 
     def _covariance(self, x: Tensor) -> Tensor:
         """Kernel (m, n) between scaled inputs (m, d) and the runs."""
-        if self.runs:
-            return reduce(torch.Tensor.add_, (part.matrix(x) for part in self.runs))
+        if self.runs is not None:
+            return self.runs.matrix(x)
         return dense(self.kernel, x, self.problem.X)
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
