@@ -61,14 +61,15 @@ class Process:
     ) -> tuple[FloatArray, FloatArray]:
         """Carry gradients by mean (m, p) and covariance (m, p, p) back to X and the inflation."""
         x, H = self._inputs(X)
-        _, variance = self._predicted(x, H)
+        seen, variances = zip(*(one.seen(x, H) for one in self.shared), strict=True)
+        (variance,) = self._joined((one,) for one in variances)
         factor = np.ones((len(X), 1)) if inflation is None else inflation[:, None]
         by_mean, by_variance = self.mixing.pulled(mean_bar, cov_bar, variance * factor)
         by_factor = (by_variance * variance).sum(axis=1)
         by_variance = by_variance * factor
         x_bar, h_bar = np.zeros_like(x), np.zeros_like(H)
-        for one, columns in zip(self.shared, self.groups, strict=True):
-            parts = one.pulled(x, H, by_mean[:, columns], by_variance[:, columns])
+        for one, points, columns in zip(self.shared, seen, self.groups, strict=True):
+            parts = one.pulled(points, by_mean[:, columns], by_variance[:, columns])
             x_bar, h_bar = x_bar + parts[0], h_bar + parts[1]
         return np.asarray((x_bar + self.basis.pulled(x, h_bar)) / self.width), by_factor
 
