@@ -165,12 +165,12 @@ class Posterior:
         seen = self.seen(X, H)
         return array(seen.mean), self.variance(seen)
 
-    def seen(self, X: FloatArray, H: FloatArray) -> "Seen":
+    def seen(self, X: FloatArray, H: FloatArray) -> Seen:
         """See points X (m, d) with trend terms H (m, t) as the runs do."""
         x, h = tensor(X, self._device), self._placed(H) @ self._transform
         return Seen(x, h, *self._projected(x, h))
 
-    def variance(self, seen: "Seen") -> FloatArray:
+    def variance(self, seen: Seen) -> FloatArray:
         """Variance (m, p) at points seen."""
         h, square = seen.h, seen.white**2
         free = self._own(seen.x) - (h * seen.trend).sum(axis=1, keepdims=True)
@@ -203,7 +203,7 @@ class Posterior:
         return H @ self.coefficients(), self.learned.scale[:, None, None] * common
 
     def pulled(
-        self, seen: "Seen", by_mean: FloatArray, by_variance: FloatArray
+        self, seen: Seen, by_mean: FloatArray, by_variance: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Carry gradients by mean and variance (m, p) of points seen back to their X and H."""
         x, h, white, trend = seen.x, seen.h, seen.white, seen.trend
