@@ -44,6 +44,7 @@ bench-peers: setup
 bench-gp: setup
 	$(RUN)/python -m benchmarks.gp
 	$(RUN)/python -m benchmarks.gp_steps
+	$(RUN)/python -m benchmarks.many_points
 
 docs: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
