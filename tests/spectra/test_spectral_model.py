@@ -1,0 +1,87 @@
+"""Emulated spectra in a likelihood: the dense numbers, and labels found again."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import equatorium as eq
+from equatorium.errors import InputError, NotValidatedError
+from equatorium.spectra.kernels import LineSpread, RadialVelocity, Rotation
+from equatorium.spectra.multiplying import FreeContinuum
+from equatorium.spectra.spectral_model import SpectralModel
+
+PIXELS = np.linspace(5010.0, 5290.0, 200)
+KERNELS = (Rotation(), RadialVelocity(), LineSpread())
+TRUTH = np.array([[5500.0, -0.5, 60.0, -35.0, 6000.0]])
+LABELS = [
+    eq.Parameter("teff", 4000, 7000, unit="K"),
+    eq.Parameter("feh", -2, 0.5, unit="dex"),
+    eq.Parameter("vsini", 0, 200, unit="km/s"),
+    eq.Parameter("v", -200, 200, unit="km/s"),
+    eq.Parameter("resolution", 3000, 12000, "log"),
+]
+
+
+def observed(model, error=0.01, factor=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = model.predict(TRUTH)
+    y = truth.sample(1, rng)[0, 0] * factor + error * rng.standard_normal(truth.p)
+    coords = {"wavelength": model.wavelength}
+    return eq.Observation(y, np.full(truth.p, error), coords, units={"wavelength": "Angstrom"})
+
+
+def test_its_parameters_are_those_of_the_emulator_and_of_the_operators(stars):
+    model = SpectralModel(stars, PIXELS, (*KERNELS, FreeContinuum(3)))
+    assert model.names == ("teff", "feh", "vsini", "v", "resolution")
+    assert model.outputs.coords["wavelength"] == pytest.approx(PIXELS)
+
+
+def test_without_operators_it_is_the_emulator(stars):
+    theta = stars.space.sample(3, 1)
+    own, seen = stars.predict(theta), SpectralModel(stars).predict(theta)
+    assert np.array_equal(own.mean, seen.mean)
+    assert np.array_equal(own.cov().dense(), seen.cov().dense())
+
+
+def test_the_likelihood_is_that_of_the_dense_covariance(stars):
+    model = SpectralModel(stars, PIXELS, (*KERNELS, FreeContinuum(2)), margin=300)
+    observation = observed(model)
+    likelihood = eq.GaussianLikelihood(model, observation, override="known")
+    theta = np.repeat(TRUTH, 3, axis=0) * [[1.0, 1.0, 1.0, 1.0, 1.0], [1.01] * 5, [0.97] * 5]
+    seen = model.predict(theta)
+    expected = [
+        stats.multivariate_normal(m, S + 1e-4 * np.eye(200)).logpdf(observation.values)
+        for m, S in zip(seen.mean, seen.cov().dense(), strict=True)
+    ]
+    assert likelihood.log_likelihood(theta) == pytest.approx(expected, rel=1e-9)
+
+
+def test_emcee_finds_labels_rotation_and_velocity_by_name(stars):
+    model = SpectralModel(stars, PIXELS, (*KERNELS, FreeContinuum(1, 0.2)), margin=300)
+    observation = observed(model, factor=1.05 + 0.1 * np.linspace(-1, 1, 200))
+    likelihood = eq.GaussianLikelihood(model, observation, override="known")
+    posterior = eq.Posterior(eq.Space(LABELS), likelihood)
+    sampler = eq.sampler("emcee", walkers=24, until={"rhat": 1.05, "ess": 150}, first_check=100)
+    draws = sampler.run(posterior, rng=1, progress=False)
+    z = (TRUTH[0] - draws.flat.mean(axis=0)) / draws.flat.std(axis=0)
+    assert (np.square(z) < stats.chi2(1).ppf(1 - 0.001 / 5)).all(), z
+    assert (draws.flat.std(axis=0) < [500, 0.5, 15, 5, 4000]).all()
+
+
+def test_an_emulator_that_was_not_judged_is_refused(stars):
+    model = SpectralModel(stars, PIXELS)
+    with pytest.raises(NotValidatedError, match="no report"):
+        eq.GaussianLikelihood(model, observed(SpectralModel(stars, PIXELS, KERNELS)))
+
+
+def test_pixels_beyond_the_emulated_ones_are_refused(stars):
+    with pytest.raises(InputError, match=r"2 of the 200.*Leave them out"):
+        SpectralModel(stars, np.append(PIXELS[:-2], [5301.0, 5302.0]))
+    with pytest.raises(InputError, match="margin of 2000 km/s"):
+        SpectralModel(stars, PIXELS, margin=2000)
+
+
+def test_data_at_other_wavelengths_are_refused(stars):
+    data = observed(SpectralModel(stars, PIXELS + 0.1, KERNELS))
+    with pytest.raises(InputError, match="do not have their wavelengths"):
+        eq.GaussianLikelihood(SpectralModel(stars, PIXELS), data, override="known")
