@@ -102,7 +102,9 @@ def test_one_magnitude_in_the_v_band_is_one_magnitude(law):
     source = spectrum(np.ones(3), variance=0.04)
     seen = Extinction(law=law).apply(wavelength, source, {"A_V": np.array([1.0])})
     assert seen.mean[0, 1] == pytest.approx(10**-0.4, rel=0.03)
-    assert seen.mean[0, 0] / seen.mean[0, 1] == pytest.approx(10 ** (-0.4 / 3.1), rel=0.02)  # E(B-V)
+    assert seen.mean[0, 0] / seen.mean[0, 1] == pytest.approx(
+        10 ** (-0.4 / 3.1), rel=0.02
+    )  # E(B-V)
     assert seen.variance == pytest.approx(0.04 * seen.mean**2)
 
 
