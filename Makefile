@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PLUGINS = gp galaxies samplers example
-EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) -e "plugins/samplers[dynesty,pocomc]"
+PLUGINS = gp galaxies samplers manifold example
+EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) -e "plugins/samplers[dynesty,pocomc]" -e "plugins/manifold[tsne,umap]"
 STUDY  ?= examples/galaxy_formation/study.toml
 # One BLAS thread each: the work is parallel over runs, and idle BLAS threads spin.
 THREADS = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
