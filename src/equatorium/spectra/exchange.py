@@ -62,8 +62,12 @@ def from_specutils(spectrum: Any, said: Mapping[str, Any]) -> dict[str, Any]:
     flux = np.atleast_2d(floats(spectrum.flux.value, "flux"))
     ivar = np.isfinite(flux).astype(float)
     if spectrum.uncertainty is not None:
-        given = spectrum.uncertainty.represent_as(InverseVariance).array
-        ivar = np.nan_to_num(np.atleast_2d(given), nan=0.0, posinf=0.0)
+        given = spectrum.uncertainty
+        with np.errstate(divide="ignore"):  # an error of zero
+            given = (
+                given if isinstance(given, InverseVariance) else given.represent_as(InverseVariance)
+            )
+        ivar = np.nan_to_num(np.atleast_2d(given.array), nan=0.0, posinf=0.0)
     if spectrum.mask is not None:
         ivar = np.where(np.atleast_2d(spectrum.mask), 0.0, ivar)
     wavelength = np.asarray(spectrum.spectral_axis.to_value(unit))

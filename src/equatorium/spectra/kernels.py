@@ -47,7 +47,7 @@ class RadialVelocity(Kernel):
     def transfer(self, f: FloatArray, values: Values) -> npt.NDArray[np.complex128]:
         """Give a phase."""
         shift = SPEED_OF_LIGHT * np.arctanh(values["v"] / SPEED_OF_LIGHT)
-        return np.exp(-2j * np.pi * np.multiply.outer(shift, f))
+        return np.asarray(np.exp(-2j * np.pi * np.multiply.outer(shift, f)), dtype=np.complex128)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class Rotation(Kernel):
         safe = np.where(small, 1.0, x)
         disc = np.where(small, 0.5 - x**2 / 16, j1(safe) / safe)
         dark = np.where(small, 1 / 3 - x**2 / 30, (np.sin(safe) - safe * np.cos(safe)) / safe**3)
-        return ((1 - e) * disc + e * dark) * (2 / (1 - e / 3)) + 0j
+        profile = ((1 - e) * disc + e * dark) * (2 / (1 - e / 3))
+        return np.asarray(profile, dtype=np.complex128)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ class LineSpread(Kernel):
                 f"which cannot be sharpened; it is {R.min():g} to {R.max():g}."
             )
         sigma = SPEED_OF_LIGHT / _FWHM * np.sqrt(R**-2.0 - self.native**-2.0)
-        return np.exp(-2 * np.square(np.pi * np.multiply.outer(sigma, f))) + 0j
+        gauss = np.exp(-2 * np.square(np.pi * np.multiply.outer(sigma, f)))
+        return np.asarray(gauss, dtype=np.complex128)
 
 
 def convolved(

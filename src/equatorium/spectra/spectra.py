@@ -248,10 +248,8 @@ class Spectra(Record):
                 f"Shifts of {stretch.size} spectra need as many spectra, here {self.n}, and common "
                 "wavelengths to resample to: rest_frame(..., wavelength=...)."
             )
-        each = zip(self, stretch, strict=True)
-        return self.stacked(
-            [replace(s, wavelength=s.wavelength / by) for s, by in each], wavelength
-        )
+        moved = [replace(self[i], wavelength=self.wavelength / by) for i, by in enumerate(stretch)]
+        return self.stacked(moved, wavelength)
 
     def resampled(self, wavelength: Any, least: float = 0.5) -> Self:
         """Average over new pixels; unobserved where less than the share `least` was observed."""
