@@ -36,8 +36,8 @@ class Lines(Emulator):
 
 @pytest.fixture(scope="session")
 def stars():
-    """A surrogate of spectra from 5000 to 5300 Angstrom in steps of 30 km/s."""
-    grid = log_wavelengths(5000.0, 5300.0, 30.0)
+    """A surrogate of spectra from 5000 to 5100 Angstrom in steps of 30 km/s."""
+    grid = log_wavelengths(5000.0, 5100.0, 30.0)
     space = eq.Space([eq.Parameter("teff", 4000, 7000), eq.Parameter("feh", -2, 0.5)])
     names = [f"pixel{i}" for i in range(grid.size)]
     outputs = eq.Outputs(names, {"wavelength": grid}, {"wavelength": "Angstrom"})
