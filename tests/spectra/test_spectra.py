@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.table import Table
+from scipy.stats import norm
 
 import equatorium as eq
 from equatorium.errors import InputError, ShapeError, UnknownNameError
 from equatorium.spectra.resampling import overlaps
 from equatorium.spectra.spectra import Spectra
-from equatorium.spectra.wavelength import air_to_vacuum, log_wavelengths, vacuum_to_air
+from equatorium.spectra.wavelength import (
+    air_to_vacuum,
+    log_wavelengths,
+    pixel_edges,
+    vacuum_to_air,
+)
 
 WAVE = np.linspace(4000.0, 4200.0, 401)
 
@@ -79,6 +85,22 @@ def test_overlaps_of_pixels_conserve_flux():
     assert shares.sum(axis=1) == pytest.approx(1.0)
     edges = np.interp(np.arange(old.size + 1) - 0.5, np.arange(old.size), old)
     assert shares.shape == (new.size, old.size) and (edges[1:-1] > 4000).all()
+
+
+def test_a_sharp_resampling_keeps_flux_and_width_of_a_line():
+    def averages(wave, sigma=1.5):
+        edges = pixel_edges(wave)
+        return np.diff(norm.cdf(edges, 4100.2, sigma)) / np.diff(edges)
+
+    wave, new = np.arange(4050.0, 4150.0), log_wavelengths(4060.0, 4140.0, 70.0)
+    line = Spectra(wave, averages(wave))
+    sharp, broad = line.resampled(new, sharp=True), line.resampled(new)
+    assert sharp.flux[0] == pytest.approx(averages(new), abs=0.004 * averages(new).max())
+    assert np.abs(broad.flux[0] - averages(new)).max() > 0.01 * averages(new).max()
+    for seen in (sharp, broad):
+        assert (seen.flux[0] * np.diff(pixel_edges(new))).sum() == pytest.approx(1, abs=1e-6)
+    with pytest.raises(InputError, match="sharp=False"):
+        Spectra(wave, np.where(wave == 4100, np.nan, 1.0)).resampled(new, sharp=True)
 
 
 def test_air_and_vacuum():

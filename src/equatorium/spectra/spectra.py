@@ -15,7 +15,7 @@ from equatorium.records.outputs import Outputs
 from equatorium.records.tables import read_table
 from equatorium.spectra.continuum import continuum_of
 from equatorium.spectra.exchange import from_specutils, from_table, to_specutils
-from equatorium.spectra.resampling import resampled_rows
+from equatorium.spectra.resampling import conserved, resampled_rows
 from equatorium.spectra.wavelength import (
     SPEED_OF_LIGHT,
     air_to_vacuum,
@@ -251,12 +251,27 @@ class Spectra(Record):
         moved = [replace(self[i], wavelength=self.wavelength / by) for i, by in enumerate(stretch)]
         return self.stacked(moved, wavelength)
 
-    def resampled(self, wavelength: Any, least: float = 0.5) -> Self:
-        """Average over new pixels; unobserved where less than the share `least` was observed."""
+    def resampled(self, wavelength: Any, least: float = 0.5, sharp: bool = False) -> Self:
+        """Give the spectra on new pixels.
+
+        Parameters
+        ----------
+        wavelength : array_like, shape (q,)
+        least : float
+            A new pixel of which less than this share was observed is unobserved.
+        sharp : bool
+            Instead of the averages over new pixels, which broaden lines by the width of a pixel
+            once more, take those of a spline that conserves flux: for spectra without gaps, with
+            little noise and some pixels to a line, such as a library's.
+        """
         new = increasing(getattr(wavelength, "value", wavelength))
         if np.array_equal(new, self.wavelength):
             return self
         flux, ivar = resampled_rows(self.wavelength, new, self.flux, self._weights, least)
+        if sharp:
+            if self.mask.any() or (ivar == 0).any():
+                raise InputError("Spectra with gaps, or shorter than asked for, take sharp=False.")
+            flux = conserved(self.wavelength, new, self.flux)
         return self._with(new, flux, ivar)
 
     def normalised(self, degree: int = 5, low: float = 1.5, high: float = 3.0) -> Self:

@@ -14,7 +14,7 @@ from equatorium.records.outputs import Outputs, unique_names
 from equatorium.records.prediction import Gaussian
 from equatorium.spectra.kernels import Kernel, convolved
 from equatorium.spectra.operator import Operator, Values, carry
-from equatorium.spectra.resampling import overlaps
+from equatorium.spectra.resampling import conserved
 from equatorium.spectra.wavelength import SPEED_OF_LIGHT, increasing
 
 
@@ -69,10 +69,8 @@ class SpectralModel:
         self.names = unique_names((*surrogate.space.names, *own), "parameters")
         self._grid = increasing(surrogate.outputs.coords["wavelength"])
         self.wavelength = self._grid if wavelength is None else increasing(wavelength)
-        self._sampling = None
         if not np.array_equal(self._grid, self.wavelength):
             self._check_range(margin)
-            self._sampling = overlaps(self._grid, self.wavelength)
         self.outputs = Outputs(
             [f"pixel{i}" for i in range(self.wavelength.size)],
             {"wavelength": self.wavelength},
@@ -93,13 +91,9 @@ class SpectralModel:
         values = dict(zip(self.names[d:], theta[:, d:].T, strict=True))
         model = self.surrogate.predict(theta[:, :d]).gaussian()
         seen = reduce(lambda y, part: self._act(part, y, values), self._runs(), model)
-        if self._sampling is None:
+        if np.array_equal(self._grid, self.wavelength):
             return seen
-        R = self._sampling.T
-        return carry(
-            seen,
-            lambda rows: (rows.reshape(-1, R.shape[0]) @ R).reshape(*rows.shape[:-1], R.shape[1]),
-        )
+        return carry(seen, lambda rows: conserved(self._grid, self.wavelength, rows))
 
     def _runs(self) -> list[list[Operator]]:
         """Operators in order; kernels that follow each other act together."""
