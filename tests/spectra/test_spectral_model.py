@@ -6,6 +6,7 @@ from scipy import stats
 
 import equatorium as eq
 from equatorium.errors import InputError, NotValidatedError
+from equatorium.records.covariance import Banded
 from equatorium.spectra.kernels import LineSpread, RadialVelocity, Rotation
 from equatorium.spectra.multiplying import FreeContinuum
 from equatorium.spectra.spectral_model import SpectralModel
@@ -85,3 +86,30 @@ def test_data_at_other_wavelengths_are_refused(stars):
     data = observed(SpectralModel(stars, PIXELS + 0.1, KERNELS))
     with pytest.raises(InputError, match="do not have their wavelengths"):
         eq.GaussianLikelihood(SpectralModel(stars, PIXELS), data, override="known")
+
+
+def test_noise_along_the_wavelength_needs_no_matrix_of_pixels_either(stars, monkeypatch):
+    pixels = np.linspace(5010.0, 5090.0, 700)
+    model = SpectralModel(stars, pixels, (*KERNELS, FreeContinuum(2)), margin=300)
+    noise = eq.Discrepancy(length={"wavelength": 0.5})
+    theta = np.column_stack([np.repeat(TRUTH, 4, axis=0), [0.0, 0.005, 0.01, 0.03]])
+    likelihood = eq.GaussianLikelihood(
+        model, observed(model), noise, override="known", free={"std": "s"}
+    )
+    assert likelihood.names == (*model.names, "s")
+    expected = []
+    seen = model.predict(theta[:, :5])
+    lag = np.sqrt(5) * np.abs(pixels[:, None] - pixels) / 0.5
+    matern = (1 + lag + lag**2 / 3) * np.exp(-lag)
+    for i, s in enumerate(theta[:, 5]):
+        S = seen.cov().dense()[i] + 1e-4 * np.eye(700) + s**2 * matern
+        r = likelihood.observation.values - seen.mean[i]
+        log_det = np.linalg.slogdet(2 * np.pi * S)[1]
+        expected.append(-0.5 * (r @ np.linalg.solve(S, r) + log_det))
+
+    def forbid(*_):
+        raise AssertionError("a matrix of pixels by pixels was asked for")
+
+    for cls in (eq.Dense, eq.LowRank, Banded):
+        monkeypatch.setattr(cls, "dense", forbid)
+    assert likelihood.log_likelihood(theta) == pytest.approx(expected, rel=1e-8)
