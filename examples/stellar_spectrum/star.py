@@ -30,8 +30,7 @@ def library():
     """Labels (n, 3) and spectra of the stars of MILES that lie inside the space."""
     file = np.load(MILES)
     labels = np.column_stack([file["teff"], file["logg"], file["feh"]]).astype(float)
-    inside = np.isfinite(labels).all(axis=1)
-    inside[inside] = space.contains(labels[inside])
+    inside = space.contains(np.nan_to_num(labels, nan=-9.0))
     spectra = eq.Spectra(file["wave"], file["flux"], medium="air", names=file["name"])
     return labels[inside], spectra[inside].select(4800, 5600)
 
@@ -71,17 +70,11 @@ print(f"95 % intervals of {held.size} other stars hold {100 * report.pooled_cove
 
 # The star as a telescope sees it: receding, on its own pixels, with a continuum of its own.
 moved = spectra[star].rest_frame(velocity=-VELOCITY).select(grid[8], grid[-9])
-tilt = 1 + 0.05 * np.linspace(-1, 1, moved.p) ** 2
 noise = ERROR * np.random.default_rng(4).standard_normal(moved.p)
-seen = eq.Spectra.measured(
-    moved.wavelength, moved.flux * tilt + noise, np.full((1, moved.p), ERROR), medium=moved.medium
-).observation()
-model = eq.SpectralModel(
-    surrogate,
-    seen.coords["wavelength"],
-    [eq.RadialVelocity(), eq.FreeContinuum(degree=3, std=0.1)],
-    margin=300,
-)
+flux = moved.flux[0] * (1 + 0.05 * np.linspace(-1, 1, moved.p) ** 2) + noise
+seen = eq.Spectra.measured(moved.wavelength, flux, np.full(moved.p, ERROR)).observation()
+operators = [eq.RadialVelocity(), eq.FreeContinuum(degree=3, std=0.1)]
+model = eq.SpectralModel(surrogate, seen.coords["wavelength"], operators, margin=300)
 likelihood = eq.GaussianLikelihood(model, seen)
 v = eq.Parameter("v", -300, 300, unit="km/s", label="$v$")
 posterior = eq.Posterior(eq.Space([*space.parameters, v]), likelihood)

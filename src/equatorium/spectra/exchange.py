@@ -35,7 +35,7 @@ def from_table(table: Any, said: Mapping[str, Any]) -> dict[str, Any]:
     log = found["wavelength"].lower() == "loglam"  # type: ignore[union-attr]
     wavelength = column(table, found["wavelength"] or "", "" if log else unit)
     flux = column(table, found["flux"] or "", allow_nan=True)
-    made = {"wavelength": 10**wavelength if log else wavelength, "flux": flux}
+    made: dict[str, Any] = {"wavelength": 10**wavelength if log else wavelength, "flux": flux}
     if getattr(table[found["flux"]], "unit", None):
         made["flux_unit"] = str(table[found["flux"]].unit)
     ivar = np.isfinite(flux).astype(float)

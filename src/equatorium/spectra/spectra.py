@@ -61,7 +61,7 @@ class Spectra(Record):
     def __post_init__(self) -> None:
         if self.medium not in ("vacuum", "air"):
             raise InputError(f"medium must be 'vacuum' or 'air', but it is {self.medium!r}.")
-        given = {"wavelength": self.wavelength, "flux": self.flux}
+        given: dict[str, Any] = {"wavelength": self.wavelength, "flux": self.flux}
         if hasattr(given["flux"], "unit"):
             object.__setattr__(self, "flux_unit", str(given["flux"].unit))
             given["flux"] = given["flux"].value
@@ -163,7 +163,7 @@ class Spectra(Record):
     @property
     def mask(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Where nothing was observed, shape (n, p)."""
-        return self._weights == 0
+        return np.asarray(self._weights == 0)
 
     @property
     def rows(self) -> tuple[FloatArray, FloatArray]:
@@ -249,7 +249,7 @@ class Spectra(Record):
                 "wavelengths to resample to: rest_frame(..., wavelength=...)."
             )
         moved = [replace(self[i], wavelength=self.wavelength / by) for i, by in enumerate(stretch)]
-        return self.stacked(moved, wavelength)
+        return self.stacked(each, wavelength)
 
     def resampled(self, wavelength: Any, least: float = 0.5, sharp: bool = False) -> Self:
         """Give the spectra on new pixels.
