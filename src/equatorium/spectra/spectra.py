@@ -14,7 +14,12 @@ from equatorium.records.observation import Observation
 from equatorium.records.outputs import Outputs
 from equatorium.records.tables import read_table
 from equatorium.spectra.continuum import continuum_of
-from equatorium.spectra.exchange import from_specutils, from_table, to_specutils
+from equatorium.spectra.exchange import (
+    from_specutils,
+    from_table,
+    inverse_square,
+    to_specutils,
+)
 from equatorium.spectra.resampling import conserved, resampled_rows
 from equatorium.spectra.wavelength import (
     SPEED_OF_LIGHT,
@@ -98,11 +103,9 @@ class Spectra(Record):
 
         Errors that are not positive and finite mean that the pixel was not observed.
         """
-        error = floats(getattr(error, "value", error), "error")
-        good = np.isfinite(error) & (error > 0)
+        ivar = inverse_square(floats(getattr(error, "value", error), "error"))
         if mask is not None:
-            good &= ~np.asarray(mask, dtype=bool)
-        ivar = np.divide(1.0, error**2, out=np.zeros_like(error), where=good)
+            ivar = np.where(np.asarray(mask, dtype=bool), 0.0, ivar)
         return cls(wavelength, flux, ivar, **said)
 
     @classmethod
@@ -248,7 +251,7 @@ class Spectra(Record):
                 f"Shifts of {stretch.size} spectra need as many spectra, here {self.n}, and common "
                 "wavelengths to resample to: rest_frame(..., wavelength=...)."
             )
-        moved = [replace(self[i], wavelength=self.wavelength / by) for i, by in enumerate(stretch)]
+        each = [replace(self[i], wavelength=self.wavelength / by) for i, by in enumerate(stretch)]
         return self.stacked(each, wavelength)
 
     def resampled(self, wavelength: Any, least: float = 0.5, sharp: bool = False) -> Self:
