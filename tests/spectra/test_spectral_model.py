@@ -69,6 +69,15 @@ def test_emcee_finds_labels_rotation_and_velocity_by_name(stars):
     assert (draws.flat.std(axis=0) < [500, 0.5, 20, 5]).all()
 
 
+def test_pixels_beside_a_gap_see_nothing_of_it(stars):
+    seen = np.ones(PIXELS.size, dtype=bool)
+    seen[[20, 21, 22, 60]] = False
+    whole = SpectralModel(stars, PIXELS, KERNELS).predict(TRUTH)
+    gappy = SpectralModel(stars, PIXELS[seen], KERNELS).predict(TRUTH)
+    assert gappy.mean == pytest.approx(whole.mean[:, seen], rel=1e-12)
+    assert gappy.variance == pytest.approx(whole.variance[:, seen], rel=1e-12)
+
+
 def test_an_emulator_that_was_not_judged_is_refused(stars):
     model = SpectralModel(stars, PIXELS)
     with pytest.raises(NotValidatedError, match="no report"):
@@ -86,6 +95,9 @@ def test_data_at_other_wavelengths_are_refused(stars):
     data = observed(SpectralModel(stars, PIXELS + 0.1, KERNELS))
     with pytest.raises(InputError, match="do not have their wavelengths"):
         eq.GaussianLikelihood(SpectralModel(stars, PIXELS), data, override="known")
+    nm = eq.Observation(data.values, data.errors, data.coords, units={"wavelength": "nm"})
+    with pytest.raises(InputError, match="'nm'"):
+        eq.GaussianLikelihood(SpectralModel(stars, PIXELS + 0.1), nm, override="known")
 
 
 def test_noise_along_the_wavelength_needs_no_matrix_of_pixels_either(stars, monkeypatch):

@@ -128,6 +128,12 @@ class Spectral(Predictor):
                 f"{observation.q} data do not have their wavelengths. Make the model with the "
                 "observation's: SpectralModel(surrogate, observation.coords['wavelength'], ...)."
             )
+        ours, theirs = (of.units.get("wavelength", "") for of in (observation, model.outputs))
+        if ours and theirs and ours != theirs:
+            raise InputError(
+                f"The wavelengths of the observation are in {ours!r}, those of the model in "
+                f"{theirs!r}. Convert one."
+            )
         self.model = model
         self.names = model.names
         self.entries = observation.q**2

@@ -11,7 +11,7 @@ from scipy.interpolate import make_interp_spline
 from scipy.sparse import csr_array
 
 from equatorium.checks import FloatArray
-from equatorium.spectra.wavelength import pixel_edges
+from equatorium.spectra.wavelength import pixel_bounds, pixel_edges
 
 
 def overlaps(old: FloatArray, new: FloatArray) -> csr_array:
@@ -60,8 +60,8 @@ def conserved(old: FloatArray, new: FloatArray, rows: FloatArray) -> FloatArray:
     pixels' flux: linear in the rows, and conserving as averages are, but those broaden a line by
     the width of a pixel once more.
     """
-    a, b = pixel_edges(old), pixel_edges(new)
+    a, (low, high) = pixel_edges(old), pixel_bounds(new)
     up_to = np.zeros((*rows.shape[:-1], a.size))
     np.cumsum(rows * np.diff(a), axis=-1, out=up_to[..., 1:])
     spline = make_interp_spline(a, up_to, k=3, axis=-1)
-    return np.asarray(np.diff(spline(b), axis=-1) / np.diff(b))
+    return np.asarray((spline(high) - spline(low)) / (high - low))

@@ -15,7 +15,12 @@ from equatorium.records.prediction import Gaussian
 from equatorium.spectra.kernels import Kernel, convolved
 from equatorium.spectra.operator import Operator, Values, carry
 from equatorium.spectra.resampling import conserved
-from equatorium.spectra.wavelength import SPEED_OF_LIGHT, increasing
+from equatorium.spectra.wavelength import (
+    SPEED_OF_LIGHT,
+    increasing,
+    pixel_bounds,
+    pixel_edges,
+)
 
 
 class SpectralModel:
@@ -113,12 +118,12 @@ class SpectralModel:
 
     def _check_range(self, margin: float) -> None:
         reach = np.exp(margin / SPEED_OF_LIGHT)
-        low, high = self._grid[0] * reach, self._grid[-1] / reach
-        outside = int(((self.wavelength < low) | (self.wavelength > high)).sum())
+        edges, (first, last) = pixel_edges(self._grid), pixel_bounds(self.wavelength)
+        low, high = edges[0] * reach, edges[-1] / reach
+        outside = int(((first < low * (1 - 1e-9)) | (last > high * (1 + 1e-9))).sum())
         if outside:
             raise InputError(
                 f"The emulated spectra serve pixels from {low:.6g} to {high:.6g} (a margin of "
                 f"{margin:g} km/s at either end), but {outside} of the {self.wavelength.size} "
-                f"observed ones, from {self.wavelength[0]:.6g} to {self.wavelength[-1]:.6g}, lie "
-                "outside. Leave them out."
+                f"observed ones, {first[0]:.6g} to {last[-1]:.6g}, lie outside. Leave them out."
             )

@@ -74,6 +74,22 @@ def pixel_edges(wavelength: FloatArray) -> FloatArray:
     return np.concatenate([[first], middle, [last]])
 
 
+def pixel_bounds(wavelength: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper ends (q,) of pixels of which some neighbours may be missing.
+
+    They reach half-way to a neighbour, unless it is more than half as far again as the other one:
+    then there is a gap, of which the pixel saw nothing.
+
+    >>> low, high = pixel_bounds(np.array([1.0, 2.0, 3.0, 7.0, 8.0]))
+    >>> low.tolist(), high.tolist()
+    ([0.5, 1.5, 2.5, 6.5, 7.5], [1.5, 2.5, 3.5, 7.5, 8.5])
+    """
+    steps = np.diff(wavelength)
+    left, right = np.append(steps[0], steps), np.append(steps, steps[-1])
+    low, high = np.where(left > 1.5 * right, right, left), np.where(right > 1.5 * left, left, right)
+    return wavelength - low / 2, wavelength + high / 2
+
+
 def refractive_index(vacuum: FloatArray) -> FloatArray:
     """Refractive index of standard air (15 C, 450 ppm CO2) at vacuum wavelengths in Angstrom.
 
