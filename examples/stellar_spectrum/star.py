@@ -83,7 +83,9 @@ draws = sampler.run(posterior, rng=1, progress=False)
 print(draws.summary())
 print(f"catalogue of {spectra.names[star]}:", *labels[star].round(3), f"moved by {VELOCITY} km/s")
 
-predicted = model.predict(draws.thinned(50))
+# Without the free continuum: what the library says of stars with these labels.
+plain = eq.SpectralModel(surrogate, model.wavelength, operators[:1], margin=300)
+predicted = plain.predict(draws.thinned(50))
 middle, spread = predicted.mean.mean(axis=0), predicted.std.mean(axis=0)
 figure, axes = plt.subplots(
     2, sharex=True, figsize=(8, 5), height_ratios=[2, 1], layout="constrained"
