@@ -8,9 +8,10 @@ ten random splits into 80 % and 20 %; all stars, and those of 4000 < Teff < 8000
 1. k-NN (5, by inverse distance) and trend-gp on the same 25 principal components of the flux:
    errors of log Teff, log g, [Fe/H]; gains are paired over splits, with their standard error.
 2. Embedded(pca, trend-gp) from labels to 859 pixels of 4.5 Angstrom. Stars of equal labels differ,
-   some by much more than most: Student's t, with the degrees of freedom and the scale that make the
-   leave-one-out errors of the 25 components likeliest. Coverage of the pixels' 68 % intervals over
-   held-out stars, with a band by a bootstrap over stars.
+   some by much more than most: those that leave-one-out errors call strange (``outliers``) do not
+   train, and errors follow Student's t, with the degrees of freedom and the scale that make the
+   errors of all training stars likeliest. Coverage of the pixels' 68 % intervals over all held-out
+   stars, with a band by a bootstrap over stars.
 3. Labels of held-out stars by emcee, from their spectra compressed to components, with that t and
    the density of the training stars as the prior; beside the catalogue, with its errors (100 K,
    0.2 dex, 0.1 dex) added to the posterior's, and without.
@@ -105,22 +106,26 @@ class Scaled(eq.Emulator):
         return eq.Gaussian(own.mean, own.cov().scaled(np.sqrt(self.scale)))
 
 
-def emulator_of(seed: int) -> tuple[eq.Surrogate, np.ndarray, np.ndarray, eq.Spectra, np.ndarray]:
-    labels, spectra = stars(cool=True)
-    train, test = split(len(labels), seed)
+def trained(labels: np.ndarray, spectra: eq.Spectra) -> tuple[eq.Surrogate, float, float]:
+    """An emulator, with the degrees of freedom and the scale of the t that its errors follow."""
     emulator = eq.Embedded(
         eq.embedder("pca", n_components=COMPONENTS),
         eq.emulator("trend-gp", kernel="matern52", random_state=0),
     )
     runs = eq.Runs(SPACE, spectra.outputs, labels, spectra.flux)
-    return eq.Surrogate.fitted(runs.subset(train), emulator), train, test, spectra, labels
+    surrogate = eq.Surrogate.fitted(runs, emulator)
+    strange = surrogate.emulator.emulator_.outliers()
+    sound = np.setdiff1d(np.arange(runs.n), strange)
+    surrogate = eq.Surrogate.fitted(runs.subset(sound), emulator)
+    gp, pca = surrogate.emulator.emulator_, surrogate.emulator.embedder_
+    z = pca.transform(spectra.flux)
+    errors = [(gp.loo(), z[sound]), (gp.predict_dist(SPACE.to_unit(labels[strange])), z[strange])]
+    squared = np.concatenate([own.cov().mahalanobis(seen - own.mean) for own, seen in errors])
+    return surrogate, *tails(squared)
 
 
-def tails(emulator: eq.Embedded, rows: np.ndarray) -> tuple[float, float]:
-    """Degrees of freedom and scale of the t that leave-one-out errors of components follow."""
-    own = emulator.emulator_.loo()
-    squared = own.cov().mahalanobis(emulator.embedder_.transform(rows) - own.mean)
-    k = own.p
+def tails(squared: np.ndarray, k: int = COMPONENTS) -> tuple[float, float]:
+    """Degrees of freedom and scale of the likeliest t in k dimensions."""
 
     def minus_log_density(x):
         nu, scale = np.exp(x)
@@ -131,12 +136,21 @@ def tails(emulator: eq.Embedded, rows: np.ndarray) -> tuple[float, float]:
     return float(nu), float(scale)
 
 
-def inferred(seed: int, part: int) -> dict:
-    """Pixels' PIT of one split, and the labels of ten of its held-out stars."""
-    surrogate, train, test, spectra, labels = emulator_of(seed)
-    nu, scale = tails(surrogate.emulator, spectra.flux[train])
+def pixels(seed: int) -> dict:
+    """How many pixels of each held-out star lie inside their 68 % intervals."""
+    labels, spectra = stars(cool=True)
+    train, test = split(len(labels), seed)
+    surrogate, nu, scale = trained(labels[train], spectra[train])
     seen = surrogate.predict(labels[test])
     pit = stats.t(nu).cdf((spectra.flux[test] - seen.mean) / seen.std / np.sqrt(scale))
+    return {"coverage": (np.abs(pit - 0.5) < 0.34).mean(axis=1), "t": [nu, scale]}
+
+
+def inferred(seed: int, part: int) -> dict:
+    """Labels of ten held-out stars of one split."""
+    labels, spectra = stars(cool=True)
+    train, test = split(len(labels), seed)
+    surrogate, nu, scale = trained(labels[train], spectra[train])
     density = stats.gaussian_kde(SPACE.to_unit(labels[train]).T)
     wide = Scaled(surrogate.emulator.emulator_, scale)
     wide.fit(SPACE.to_unit(labels[:2]), np.zeros((2, COMPONENTS)))
@@ -162,9 +176,8 @@ def inferred(seed: int, part: int) -> dict:
         found, true = logged(draws.flat), logged(labels[[i]])[0]
         catalogue = (CATALOGUE[0] / labels[i, 0] / np.log(10), *CATALOGUE[1:])
         rows.append([*(found.mean(axis=0) - true), *found.std(axis=0), *catalogue])
-    inside = np.abs(pit - 0.5) < 0.34
     names = [spectra.names[i] for i in test[part * TEN : (part + 1) * TEN]]
-    return {"coverage": inside.mean(axis=1), "rows": rows, "t": [nu, scale], "names": names}
+    return {"rows": rows, "t": [nu, scale], "names": names}
 
 
 def kept(path: Path, make, *args) -> dict:
@@ -193,8 +206,8 @@ def print_components(results: list[dict], title: str) -> None:
             )
 
 
-def print_inferred(results: list[dict]) -> None:
-    share = np.concatenate([r["coverage"] for r in results if r["part"] == 0])
+def print_pixels(results: list[dict]) -> None:
+    share = np.concatenate([r["coverage"] for r in results])
     draws = np.random.default_rng(0).choice(share, (4000, share.size)).mean(axis=1)
     low, high = np.quantile(draws, [0.005, 0.995])
     print(
@@ -202,6 +215,9 @@ def print_inferred(results: list[dict]) -> None:
         end=" ",
     )
     print(f"(99 % by bootstrap over stars: {100 * low:.1f} to {100 * high:.1f} %)")
+
+
+def print_inferred(results: list[dict]) -> None:
     rows = np.concatenate([np.array(r["rows"]).reshape(-1, 9) for r in results])
     n = len(rows)
     low, high = (k / n for k in stats.binom.interval(0.99, n, 0.68))
@@ -239,12 +255,14 @@ def main() -> None:
             for s in range(args.splits)
         ]
         print_components(results, title)
+    folds = range(args.splits)
+    print_pixels([kept(args.folder / f"pixels-{s}.json", pixels, s) for s in folds])
     parts = range(-(-args.stars // (TEN * args.splits)))
     print_inferred(
         [
-            {**kept(args.folder / f"inferred-{s}-{part}.json", inferred, s, part), "part": part}
+            kept(args.folder / f"inferred-{s}-{part}.json", inferred, s, part)
             for part in parts
-            for s in range(args.splits)
+            for s in folds
         ]
     )
 
