@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PLUGINS = gp galaxies samplers regression example
-EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) -e "plugins/samplers[dynesty,pocomc]"
+PLUGINS = gp galaxies samplers regression manifold example
+EXTRAS  = "plugins/samplers[dynesty,pocomc]" "plugins/manifold[tsne,umap]"
+EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) $(foreach e,$(EXTRAS),-e $(e))
 STUDY  ?= examples/galaxy_formation/study.toml
 JOBS   ?= 2
 # One BLAS thread each: the work is parallel over runs, and idle BLAS threads spin.

@@ -28,6 +28,7 @@ FLOORS = {
     "simulate": 5,
     "emulate": 6,
     "history": 7,
+    "spectra": 7,
     "inference": 8,
     "plots": 9,
     "citation": 9,

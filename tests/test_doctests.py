@@ -39,6 +39,7 @@ PAGES = [
     "regression_models",
     "residual_gp",
     "samplers",
+    "spectra",
     "trend_gp",
 ]
 

@@ -248,3 +248,38 @@ def test_a_plugin_is_found_through_its_entry_point(name):
 
     found = {entry.dist for entry in registry.methods()}
     assert f"equatorium-{name}" in found and registry.problems() == ()
+
+
+STAR = ROOT / "examples" / "stellar_spectrum" / "star.py"
+
+
+def test_the_star_script_runs_on_made_up_spectra(tmp_path, monkeypatch, capsys):
+    import matplotlib
+
+    matplotlib.use("agg")
+    assert len(STAR.read_text().splitlines()) <= 100
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    emcee = eq.sampler
+    monkeypatch.setattr(
+        eq, "sampler", lambda name, **_: emcee(name, walkers=10, until={}, max_steps=30)
+    )
+    with pytest.warns(NotConvergedWarning):
+        exec(STAR.read_text(), {"__name__": "__main__", "__file__": str(STAR)})
+    out = capsys.readouterr().out
+    assert "120 stars of made-up stars" in out
+    assert (tmp_path / "star.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+@pytest.mark.skipif("EQUATORIUM_DATA" not in os.environ, reason="EQUATORIUM_DATA is not set")
+def test_labels_of_the_observed_star_are_those_of_the_catalogue(tmp_path):
+    out = run(STAR, tmp_path)
+    found = posterior_in(out)
+    listed = re.search(r"catalogue of \w+: ([\d.]+) ([\d.]+) (-?[\d.]+)", out).groups()
+    errors = (100.0, 0.2, 0.1)  # Cenarro et al. 2007
+    for name, label, error in zip(("teff", "logg", "feh"), listed, errors, strict=True):
+        mean, sd = found[name]
+        assert abs(mean - float(label)) < 3 * np.hypot(sd, error), name
+    assert abs(found["v"][0] - 150.0) < 15

@@ -5,6 +5,7 @@ from sklearn.gaussian_process.kernels import Matern
 
 from equatorium import Dense, Diagonal, Discrepancy, LowRank, Observation
 from equatorium.errors import InputError, StateError, UnknownNameError
+from equatorium.records.covariance import Banded
 
 
 @pytest.fixture
@@ -147,3 +148,22 @@ def test_state_round_trip():
     d = Discrepancy(0.2, 0.1, {"m": 0.5}, {"m": 0.05})
     assert Discrepancy.from_state(d.get_state()) == d
     assert d != d.inflated(1.1)
+
+
+def test_the_noise_of_a_spectrum_is_kept_in_bands():
+    wave = np.linspace(5000.0, 5600.0, 700)
+    rng = np.random.default_rng(0)
+    values = 1 + 0.1 * rng.standard_normal(700)
+    seen = Observation(values, np.full(700, 0.05), {"wavelength": wave})
+    found = Discrepancy(0.02, 0.03, length={"wavelength": 2.0}).covariance(seen)
+    assert isinstance(found, Banded)
+    lag = np.sqrt(5) * np.abs(wave[:, None] - wave) / 2.0
+    S = (0.02**2 + 0.03**2 * np.outer(values, values)) * (1 + lag + lag**2 / 3) * np.exp(-lag)
+    np.testing.assert_allclose(found.dense(), S, atol=1e-11)
+    total = seen.covariance + found + LowRank(np.zeros(700), rng.standard_normal((700, 3)))
+    dense = total.dense()
+    r = rng.standard_normal(700)
+    assert total.mahalanobis(r) == pytest.approx(r @ np.linalg.solve(dense, r), rel=1e-9)
+    assert total.logdet() == pytest.approx(np.linalg.slogdet(dense)[1], rel=1e-9)
+    long = Discrepancy(0.02, length={"wavelength": 200.0}).covariance(seen)
+    assert not isinstance(long, Banded)

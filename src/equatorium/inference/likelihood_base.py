@@ -20,6 +20,7 @@ from equatorium.records.discrepancy import Discrepancy
 from equatorium.records.observation import Observation
 from equatorium.records.outputs import unique_names
 from equatorium.records.prediction import Gaussian
+from equatorium.spectra.spectral_model import SpectralModel
 
 _ENTRIES = 2**24  # of the upstream gradient (m, p, p) that are held at once
 _Batch = Callable[[FloatArray], tuple[FloatArray, ...]]
@@ -33,9 +34,10 @@ class Likelihood(ABC):
 
     Parameters
     ----------
-    surrogate : Surrogate or ModelFunction
+    surrogate : Surrogate, SpectralModel or ModelFunction
         Its predictions and their covariance over named outputs, with the report of its validation;
-        or a model that is cheap enough to be called itself.
+        emulated spectra as an instrument sees them; or a model that is cheap enough to be called
+        itself.
     observation : Observation
         The q data; its covariance holds measurement errors only.
     discrepancy : Discrepancy, optional
@@ -74,7 +76,7 @@ class Likelihood(ABC):
 
     def __init__(
         self,
-        surrogate: Surrogate | ModelFunction,
+        surrogate: Surrogate | SpectralModel | ModelFunction,
         observation: Observation,
         discrepancy: Discrepancy | None = None,
         extra: Covariance | None = None,

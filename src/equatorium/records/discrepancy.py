@@ -12,8 +12,11 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium.records.base import Record
 from equatorium.records.coordinates import known_coordinate, tolerance
-from equatorium.records.covariance import Covariance, Dense, Diagonal, LowRank
+from equatorium.records.covariance import Banded, Covariance, Dense, Diagonal, LowRank
 from equatorium.records.observation import Observation
+
+_MANY = 500  # data, from which correlations are kept in bands where these are few
+_NEGLIGIBLE = 1e-9  # correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +118,20 @@ class Discrepancy(Record):
                     "say diagonal=True."
                 )
             if self.length:
-                amplitude = self.std**2 + self.fraction**2 * np.outer(values, values)
-                total = Dense(amplitude * self._correlation(observation))
+                total = self._correlated(values, observation)
         if any(self.shift.values()):
             moved = [step * slope(observation, name) for name, step in self.shift.items() if step]
             total = total + LowRank(np.zeros(observation.q), np.stack(moved, axis=1))
         return total
+
+    def _correlated(self, values: FloatArray, observation: Observation) -> Covariance:
+        amplitude = self.std**2 + self.fraction**2 * np.outer(values, values)
+        correlation = self._correlation(observation)
+        if observation.q >= _MANY:  # a spectrum: beyond so many places nothing is left
+            far = np.abs(np.subtract(*np.nonzero(correlation > _NEGLIGIBLE))).max(initial=0)
+            if far < observation.q / 8:
+                return Banded.of(amplitude * correlation, int(far))
+        return Dense(amplitude * correlation)
 
     def _correlation(self, observation: Observation) -> FloatArray:
         scaled = np.stack([observation.coords[c] / self.length[c] for c in self.length], axis=1)

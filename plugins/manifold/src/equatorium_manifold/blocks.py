@@ -1,0 +1,83 @@
+"""Rows taken a block at a time, so that a table on disk never lies in memory as a whole."""
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from equatorium import Embedder
+from equatorium.checks import FloatArray
+from equatorium.errors import InputError
+
+_VALUES = 2**22  # in a block: 32 MiB as float64
+
+
+def on_disk(X: Any) -> bool:
+    """Say whether X is a table in a file: a ``numpy.memmap``, an HDF5 dataset, or one like it."""
+    return isinstance(X, np.memmap) or (hasattr(X, "chunks") and hasattr(X, "dtype"))
+
+
+class Blocks:
+    """A table (n, p), perhaps with inverse variances, that is read in blocks of rows.
+
+    Parameters
+    ----------
+    X : array or table on disk, shape (n, p)
+    ivar : array or table on disk, shape (n, p), or None
+    check : callable, optional
+        Given a block of each, returns what may be used: where ivar is 0, X is 0.
+    """
+
+    def __init__(self, X: Any, ivar: Any = None, check: Any = None) -> None:
+        self.X, self.ivar, self.check = X, ivar, check
+        self.n, self.p = map(int, X.shape)
+        self.rows = max(1, _VALUES // self.p)
+
+    def __iter__(self) -> Iterator[tuple[FloatArray, FloatArray | None]]:
+        for start in range(0, self.n, self.rows):
+            yield self.take(slice(start, start + self.rows))
+
+    def need_two_rows(self, name: str) -> None:
+        """Raise InputError unless there are two rows to differ."""
+        if self.n < 2:
+            raise InputError(f"{name} needs at least 2 rows, but n_samples={self.n}.")
+
+    def take(self, rows: slice) -> tuple[FloatArray, FloatArray | None]:
+        """Return rows and their inverse variances, or None for complete rows without errors."""
+        ivar = None if self.ivar is None else self.ivar[rows]
+        return (self.X[rows], ivar) if self.check is None else self.check(self.X[rows], ivar)
+
+    def sample(self, most: int) -> tuple[FloatArray, FloatArray | None]:
+        """Return at most so many rows, evenly spaced."""
+        return self.take(slice(None, None, -(-self.n // most)))
+
+
+class Streamed(Embedder):
+    """Base class of embedders that learn from blocks: they write `_learn` in place of `_fit`.
+
+    X, and ivar, may be a ``numpy.memmap`` or an HDF5 dataset: one block of it is in memory.
+    """
+
+    def fit(self, X: Any, y: Any = None, *, ivar: Any = None) -> Self:
+        """Learn the map from X (n, p), in memory or on disk; see `equatorium.Embedder.fit`."""
+        if not on_disk(X):
+            return super().fit(X, y, ivar=ivar)
+        self._validate(X[:1], reset=True)
+        self._learn(Blocks(X, ivar, self._checked))
+        return self._finish()
+
+    def transform(self, X: Any, *, ivar: Any = None) -> FloatArray:
+        """Map rows, in memory or on disk, to their latent coordinates, shape (m, k)."""
+        if not on_disk(X):
+            return super().transform(X, ivar=ivar)
+        blocks = Blocks(X, ivar, self._checked)
+        return np.concatenate([self._transform(*block) for block in blocks])
+
+    def _fit(self, X: FloatArray, ivar: FloatArray | None) -> None:
+        self._learn(Blocks(X, ivar))
+
+    def _checked(self, X: Any, ivar: Any) -> Any:
+        return self._weighted(self._rows(X, reset=False), ivar)
+
+    def _learn(self, blocks: Blocks) -> None:
+        raise NotImplementedError
