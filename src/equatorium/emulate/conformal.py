@@ -5,6 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone, is_regressor
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 
 from equatorium import registry
 from equatorium.checks import FloatArray, finite, floats
@@ -88,11 +90,12 @@ class Conformal(Emulator):
 
     @property
     def capabilities_(self) -> frozenset[str]:
-        """The same with every predictor, which is checked."""
+        """The same with every predictor, which is checked, but for gaps in the inputs."""
         predictor = self._given()
         if isinstance(predictor, Emulator):
             _ = predictor.capabilities_  # the parts of a composite are checked too
-        return self.capabilities
+        # Gaps in the inputs are the predictor's affair.
+        return self.capabilities | ({"missing"} if takes_gaps(predictor) else set())
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         predictor = self._given()
@@ -154,6 +157,12 @@ class Conformal(Emulator):
             f"Conformal needs an emulator, its name, or a regressor of scikit-learn, but predictor "
             f"is {predictor!r:.80}."
         )
+
+
+def takes_gaps(predictor: Any) -> bool:
+    """Tell whether a predictor takes NaN in its inputs for not observed."""
+    first = predictor.steps[0][1] if isinstance(predictor, Pipeline) else predictor
+    return bool(get_tags(first).input_tags.allow_nan)
 
 
 def _learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> Any:
