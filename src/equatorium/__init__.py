@@ -49,6 +49,7 @@ _HOMES = {
     "equatorium.emulate.compose": ("Embedded",),
     "equatorium.emulate.committee": ("Committee",),
     "equatorium.emulate.conformal": ("Conformal",),
+    "equatorium.emulate.split_conformal": ("SplitConformal",),
     "equatorium.emulate.report": ("Report",),
     "equatorium.emulate.validate": ("holdout_report", "cross_validation_report"),
     "equatorium.emulate.scores": ("score",),

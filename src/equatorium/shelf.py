@@ -29,6 +29,16 @@ def register_emulators() -> Iterable[Method]:
                 "Statistics 49, 486, doi:10.1214/20-AOS1965"
             ),
         ),
+        Method(
+            name="split-conformal",
+            target="equatorium.emulate.split_conformal:SplitConformal",
+            summary="Any predictor of points, with intervals that are guaranteed and locally wide",
+            capabilities={"variance", "covariance"},
+            reference=(
+                "Lei J., G'Sell M., Rinaldo A., Tibshirani R. J. & Wasserman L. 2018, Journal of "
+                "the American Statistical Association 113, 1094, doi:10.1080/01621459.2017.1307116"
+            ),
+        ),
     ]
 
 

@@ -106,8 +106,8 @@ class Conformal(Emulator):
             held = fold == k
             learn = None if noise is None else noise[~held]
             try:
-                fitted = _learned(predictor, X[~held], Y[~held], learn)
-                residuals[held] = Y[held] - _points(fitted, X[held], Y.shape[1])
+                fitted = learned(predictor, X[~held], Y[~held], learn)
+                residuals[held] = Y[held] - points_of(fitted, X[held], Y.shape[1])
             except Exception as error:  # a predictor may fail in any way
                 raise InputError(
                     f"Conformal must see the errors of {predictor!r:.80} on unseen runs, but it "
@@ -117,11 +117,11 @@ class Conformal(Emulator):
         # Any runs, since the first may be of another wave than the last.
         some = np.sort(np.random.default_rng(1).permutation(len(X))[:_MOST])
         self.fold_ = fold[some]
-        self.residuals_ = _outwards(_without(residuals, noise)[some])
+        self.residuals_ = outwards(_without(residuals, noise)[some])
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
         p = self.residuals_.shape[1]
-        points = np.stack([_points(fitted, X, p) for fitted in self.predictors_])
+        points = np.stack([points_of(fitted, X, p) for fitted in self.predictors_])
         return Weighted(points[self.fold_] + self.residuals_[:, None])
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
@@ -165,7 +165,7 @@ def takes_gaps(predictor: Any) -> bool:
     return bool(get_tags(first).input_tags.allow_nan)
 
 
-def _learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> Any:
+def learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> Any:
     """Fit a clone, with what it can make use of."""
     fresh = clone(predictor)
     if isinstance(fresh, Emulator):
@@ -173,7 +173,7 @@ def _learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | N
     return fresh.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y)
 
 
-def _points(fitted: Any, X: FloatArray, p: int) -> FloatArray:
+def points_of(fitted: Any, X: FloatArray, p: int) -> FloatArray:
     """Predict points, shape (m, p)."""
     name = f"the prediction of {type(fitted).__name__}"
     points = floats(fitted.predict(X), name)
@@ -228,7 +228,7 @@ def _center(residuals: FloatArray, total: FloatArray) -> FloatArray:
     return np.asarray(np.average(residuals, axis=0, weights=1 / total))
 
 
-def _outwards(residuals: FloatArray) -> FloatArray:
+def outwards(residuals: FloatArray) -> FloatArray:
     """Move the residuals of each output by one rank away from their median.
 
     The k-th of n + 1 exchangeable values bounds the new one with probability k / (n + 1), so that
