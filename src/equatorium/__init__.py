@@ -50,6 +50,8 @@ _HOMES = {
     "equatorium.emulate.committee": ("Committee",),
     "equatorium.emulate.conformal": ("Conformal",),
     "equatorium.emulate.split_conformal": ("SplitConformal",),
+    "equatorium.emulate.noisy_inputs": ("NoisyInputs",),
+    "equatorium.emulate.limits": ("with_limits",),
     "equatorium.emulate.report": ("Report",),
     "equatorium.emulate.validate": ("holdout_report", "cross_validation_report"),
     "equatorium.emulate.scores": ("score",),

@@ -39,6 +39,13 @@ def register_emulators() -> Iterable[Method]:
                 "the American Statistical Association 113, 1094, doi:10.1080/01621459.2017.1307116"
             ),
         ),
+        Method(
+            name="noisy-inputs",
+            target="equatorium.emulate.noisy_inputs:NoisyInputs",
+            summary="Any emulator for inputs with errors: noisy copies, draws of the true input",
+            capabilities={"variance", "covariance", "noise"},
+            reference="Ucci G. et al. 2018, MNRAS 477, 1484, doi:10.1093/mnras/sty804",
+        ),
     ]
 
 

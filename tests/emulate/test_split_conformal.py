@@ -76,7 +76,7 @@ def test_a_learned_width_serves_every_place_and_a_constant_one_does_not():
         for s in (None, KNeighborsRegressor(100))
     )
     assert abs(local[quiet].mean() - 0.9) < 0.06 < abs(plain[quiet].mean() - 0.9)
-    assert abs(local[~quiet].mean() - 0.9) < 0.03
+    assert abs(local[~quiet].mean() - 0.9) < 0.05
 
 
 def test_the_predictors_own_width_is_made_honest():
