@@ -50,14 +50,14 @@ axes[1].legend(frameon=False, loc="lower left")
 members = np.unique(np.geomspace(1, 50, 15).astype(int))
 for source, colour, name in ((draw, "C0", "fresh data"), (one, "C3", "bootstrap samples")):
     some, others = (
-        eq.bias_variance(ten_gaussians, source, basis(x), truth(x), repeats=1000, rng=seed)
+        eq.bias_variance(ten_gaussians, source, basis(x), truth(x), repeats=600, rng=seed)
         for seed in (2, 3)
     )
     law = eq.error_law(some.predicted - some.truth)
     print(f"{name}: correlation of the members' errors {law.correlation:.3f}")
     means = []
     for b in members:  # what means of other members than those that gave the law do
-        groups = others.predicted[: 1000 // b * b].reshape(-1, b, x.size).mean(axis=1)
+        groups = others.predicted[: 600 // b * b].reshape(-1, b, x.size).mean(axis=1)
         means.append(np.mean((groups - others.truth) ** 2))
     axes[2].plot(members, means, "o", color=colour, ms=4)
     label = rf"{name}, $\rho$ = {law.correlation:.2f}"

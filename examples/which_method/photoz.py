@@ -57,7 +57,7 @@ result = eq.compare(methods, (X, z), scale=per_1_plus_z, rng=1)
 print(result)
 eq.plots.compared_methods(result).savefig("photoz_methods.png")
 
-sizes = [30, 100, 300, int(0.8 * len(z))]
+sizes = np.geomspace(30, 0.8 * len(z), 4).astype(int)
 curve = eq.learning_curve({"10 nearest": nearest, "forest": forest}, (X, z), sizes, simple=False)
 eq.plots.learning_curves(curve, unit="redshift").savefig("photoz_learning.png")
 
