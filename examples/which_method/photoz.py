@@ -45,7 +45,7 @@ def per_1_plus_z(redshift):
 
 
 nearest = make_pipeline(StandardScaler(), KNeighborsRegressor(10))
-forest = RandomForestRegressor(60, min_samples_leaf=3, random_state=0)
+forest = RandomForestRegressor(30, min_samples_leaf=3, random_state=0)
 known = {entry.name for entry in eq.methods("emulator")}
 methods = {name: name for name in ("local-linear", "forest") if name in known}
 methods |= {
