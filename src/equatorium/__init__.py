@@ -51,7 +51,7 @@ _HOMES = {
     "equatorium.emulate.conformal": ("Conformal",),
     "equatorium.emulate.split_conformal": ("SplitConformal",),
     "equatorium.emulate.noisy_inputs": ("NoisyInputs",),
-    "equatorium.emulate.limits": ("with_limits",),
+    "equatorium.emulate.nondetections": ("with_limits",),
     "equatorium.emulate.representativeness": ("Shift", "covariate_shift"),
     "equatorium.emulate.densities": (
         "binned_density",
