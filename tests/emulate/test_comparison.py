@@ -108,8 +108,13 @@ def test_methods_are_names_specs_models_or_estimators_of_scikit_learn():
     assert set(eq.compare("rbf", (X, y), cv=2, simple=False).labels) == {"rbf", "mean", "linear"}
     with pytest.raises(UnknownMethodError, match="Did you mean 'rbf'"):
         eq.compare("rbff", (X, y))
-    with pytest.raises(InputError, match="A method to compare is a registered name"):
+    with pytest.raises(InputError, match="must be an emulator or a regressor"):
         eq.compare([KMeans()], (X, y))
+    for odd in (Ridge, None, [3]):
+        with pytest.raises(InputError, match="an object, no class"):
+            eq.compare(odd, (X, y))
+    with pytest.raises(InputError, match="scale must be a function"):
+        eq.compare([], (X, y), scale=3)
     with pytest.raises(InputError, match="compare them apart"):
         eq.compare([Ridge(), LogisticRegression()], (X, y))
     with pytest.raises(InputError, match="CalibratedClassifierCV"):
@@ -261,6 +266,8 @@ def test_repeated_folds_and_single_splits():
         (line(10), 11, "cv must be from 2 to the 10 rows"),
         (line(10), [([1], [])], "rows on both sides"),
         (line(10), [([1], [99])], "does not give folds"),
+        (line(10), "five", "does not give folds"),
+        ((np.zeros((3, 1)), [1.0, np.nan, 2.0]), 2, "y must be finite"),
     ],
 )
 def test_bad_data_and_folds_are_refused(data, cv, text):

@@ -92,29 +92,35 @@ def _kind(method: Any) -> str:
         if name not in emulators:
             registry.get("emulator", name)  # raises, with a did-you-mean
         return "regression"
+    _made(method)
     return "classification" if is_classifier(method) else "regression"
 
 
 def _model(method: Any, task: str) -> Any:
-    model = registry.from_spec(_ROLE[task], method)
-    made = hasattr(model, "get_params") and not isinstance(model, type)
-    if task == "classification":
-        if made and (isinstance(model, Classifier) or is_classifier(model)):
-            if hasattr(model, "predict_proba"):
-                return model
-            raise InputError(
-                f"{model!r:.80} gives no probabilities, which all scores need: wrap it in "
-                f"sklearn.calibration.CalibratedClassifierCV."
-            )
-    elif made and isinstance(model, Emulator):
+    model = _made(registry.from_spec(_ROLE[task], method))
+    if task == "classification" and (isinstance(model, Classifier) or is_classifier(model)):
+        if hasattr(model, "predict_proba"):
+            return model
+        raise InputError(
+            f"{model!r:.80} gives no probabilities, which all scores need: wrap it in "
+            f"sklearn.calibration.CalibratedClassifierCV."
+        )
+    if task == "regression" and isinstance(model, Emulator):
         return model if "variance" in model.capabilities_ else Conformal(model)
-    elif made and is_regressor(model):
+    if task == "regression" and is_regressor(model):
         return Conformal(model)
     what = "an emulator or a regressor" if task == "regression" else "a classifier"
-    raise InputError(
-        f"A method to compare is a registered name, a spec, {what}, also of scikit-learn, but this "
-        f"is {method!r:.80}."
-    )
+    raise InputError(f"A method to compare must be {what}, but this is {method!r:.80}.")
+
+
+def _made(method: Any) -> Any:
+    """Return a model if it is one."""
+    if isinstance(method, type) or not hasattr(method, "get_params"):
+        raise InputError(
+            f"A method to compare is a registered name, a spec, a model, or an estimator of "
+            f"scikit-learn (an object, no class), but this is {method!r:.80}."
+        )
+    return method
 
 
 def _label(method: Any, model: Any) -> str:

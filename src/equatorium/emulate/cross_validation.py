@@ -15,7 +15,7 @@ from sklearn.model_selection import (
     StratifiedKFold,
 )
 
-from equatorium.checks import FloatArray, Rng, floats, generator, same_length
+from equatorium.checks import FloatArray, Rng, finite, floats, generator, same_length
 from equatorium.emulate.candidates import models_of, task_of
 from equatorium.emulate.comparison import Comparison
 from equatorium.emulate.held_out import HeldOut, HeldOutClasses, Scale
@@ -98,6 +98,11 @@ def compare(
     """
     table = as_table(data)
     task = task_of(methods, table.y)
+    if task == "regression":
+        table = table._replace(y=floats(table.y, "y"))
+        finite(table.y, "y")
+    if scale is not None and not callable(scale):
+        raise InputError(f"scale must be a function, such as lambda z: 1 + z, not {scale!r}.")
     entries = models_of(methods, task, simple)
     folds = split(table, cv, groups, task, generator(rng))
     chosen = choose(REGRESSION if task == "regression" else CLASSIFICATION, scores)
@@ -167,7 +172,7 @@ def split(table: Table, cv: Any, groups: Any, task: str, rng: np.random.Generato
         }
         seed = int(rng.integers(2**31))
         cv = kinds[task, groups is not None](cv, shuffle=True, random_state=seed)
-    if hasattr(cv, "split"):
+    if hasattr(cv, "get_n_splits"):
         cv = cv.split(table.X, table.y, groups)
     elif groups is not None:
         raise InputError("groups need folds that are dealt here: give cv as an int or a splitter.")
