@@ -47,7 +47,7 @@ def models_of(methods: Any, task: str, simple: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for label, method in named:
         model = _model(method, task)
-        label = _label(method, model) if label is None else label
+        label = _label(method) if label is None else label
         if label in found and method is label:
             continue  # a simple method that was asked for anyway
         alone, k = label, 1
@@ -123,7 +123,7 @@ def _made(method: Any) -> Any:
     return method
 
 
-def _label(method: Any, model: Any) -> str:
+def _label(method: Any) -> str:
     """Name a method as short as can be: options only if it was given with them."""
     if isinstance(method, str):
         return method
