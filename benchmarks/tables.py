@@ -28,6 +28,7 @@ import equatorium as eq
 LOCAL = ("ridge", "polynomial", "lasso", "basis", "robust", "knn", "kernel", "local-linear")
 TREES = ("tree", "bagging", "forest", "extra-trees", "adaboost", "gradient-boosting")
 CLASSIFIERS = ("naive-bayes", "knn-classifier", "gmm", *(f"{name}-classifier" for name in TREES))
+BALANCED = {"use": "forest-classifier", "options": {"balanced": True}}
 QUANTILES = (np.arange(99) + 1) / 100
 
 
@@ -193,6 +194,7 @@ def main():
     for load in (variables, galaxies, objects):
         if wanted(load.__name__):
             names = installed(CLASSIFIERS, "classifier")
+            names += [BALANCED] if "forest-classifier" in names else []
             scores = ["balanced_accuracy", "accuracy", "auc", "brier", "ece", "mcc"]
             data = load(rows)
             found[load.__name__] = eq.compare(
