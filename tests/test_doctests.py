@@ -32,6 +32,7 @@ def test_doctests(name, monkeypatch, tmp_path):
 PAGES = [
     "calibration",
     "checks",
+    "compare",
     "likelihoods",
     "multifidelity_gp",
     "priors",

@@ -179,6 +179,27 @@ def test_the_shipped_table_is_what_its_script_makes():
     assert np.all(np.abs(again - runs.Y[7]) < 6 * np.sqrt(runs.noise[7]) + 0.02)
 
 
+def test_a_mean_of_a_hundred_fits_is_ten_times_as_good_as_one(tmp_path):
+    out = run(ROOT / "examples" / "averaging" / "hundred_data_sets.py", tmp_path)
+    assert int(re.search(r"mean of 100: (\d+)", out).group(1)) >= 10
+    fresh, again = map(float, re.findall(r"members' errors ([\d.]+)", out))
+    assert fresh < 0.1 < again
+    assert (tmp_path / "hundred_data_sets.png").stat().st_size > 10_000
+
+
+def test_methods_for_redshifts_are_compared_and_the_shift_is_seen(tmp_path, monkeypatch):
+    path = ROOT / "examples" / "which_method" / "photoz.py"
+    assert len(path.read_text().splitlines()) <= 100
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    out = run(path, tmp_path, "200")
+    assert "made-up galaxies" in out and "ranked by CRPS" in out
+    assert float(re.search(r"([\d.]+) % of 100 objects", out).group(1)) > 20
+    plain, weighted = map(float, re.findall(r": bias ([-+.\d]+)", out))
+    assert abs(weighted) < abs(plain)
+    for figure in ("methods", "learning", "stack"):
+        assert (tmp_path / f"photoz_{figure}.png").stat().st_size > 10_000
+
+
 NEBULA = ROOT / "examples" / "nebula" / "hii_region.py"
 
 
