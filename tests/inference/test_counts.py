@@ -188,3 +188,16 @@ def test_hopeless_points_are_finite_and_low():
 def test_what_is_no_count_is_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("family", "values", "message"),
+    [
+        (poisson, N + 0.5, r"Datum 0 is 3\.5, but PoissonLikelihood needs whole"),
+        (binomial, -N, "Datum 0 is -3, but BinomialLikelihood needs whole"),
+        (binomial, N + 4, "Datum 0 is 7 successes, but there are 5 trials"),
+    ],
+)
+def test_other_data_are_counts_too(family, values, message):
+    with pytest.raises(InputError, match=message):
+        family().with_data(values)
