@@ -19,7 +19,7 @@ from scipy.special import expit, gammaln, log_expit
 from equatorium.checks import FloatArray, finite, floats
 from equatorium.errors import InputError, ShapeError
 from equatorium.inference.latents import log_integral, log_integral_and_slopes
-from equatorium.inference.likelihood_base import Likelihood
+from equatorium.inference.likelihood_base import Likelihood, _fill
 from equatorium.records.observation import Observation
 
 _MANY = 2.0**53  # beyond, numpy draws none, and neighbouring counts are the same float
@@ -50,6 +50,29 @@ class CountLikelihood(Likelihood):
         other = super().with_data(values)
         other._check_counts()
         return other
+
+    def budget(self, theta: Any) -> dict[str, float]:
+        """Shares of the variance of the counts, in which counting itself is the observation's.
+
+        As of every `Likelihood`; what the latents' variances are for the counts is taken to first
+        order: with the curvature W of `terms`, they go with W^2 and counting with W.
+        """
+        theta = self._points(theta)
+        own, W = np.empty((2, len(theta), self.q))
+
+        def both(t: FloatArray) -> tuple[FloatArray, FloatArray]:
+            predicted = self.predict(t)
+            return predicted.variance, self.terms(predicted.mean)[2]
+
+        _fill(both, theta, (own, W), self.chunk)
+        latent = {name: S.diagonal() for name, S in self.parts_at(theta).items()}
+        sums = {
+            name: (W**2 * variance).sum(axis=1)
+            for name, variance in {"emulator": own, **latent}.items()
+        }
+        sums["observation"] = sums["observation"] + W.sum(axis=1)
+        total = sum(sums.values())
+        return {name: float(np.mean(part / total)) for name, part in sums.items()}
 
     @abstractmethod
     def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
