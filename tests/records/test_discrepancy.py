@@ -91,6 +91,9 @@ def test_slopes_of_a_cubic_are_exact_in_any_order():
     np.testing.assert_allclose(slope(seen, "x"), 3 * x**2 - 5, rtol=1e-7)
     two = Observation([1.0, 3.0], [0.1, 0.1], {"x": [4.0, 5.0]})
     np.testing.assert_allclose(slope(two, "x"), 2.0)
+    far = np.append(0.0, 90 + np.arange(40) / 4)
+    line = Observation(3 * far, np.full(41, 0.1), {"x": far})
+    np.testing.assert_allclose(slope(line, "x"), 3.0, rtol=1e-6)
 
 
 def test_a_shifted_straight_line_is_one_standard_deviation_away():

@@ -183,7 +183,9 @@ def _local_slope(x: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray
     n = len(x)
     u = (x[:, None] - x) * (n - 1) / np.ptp(x)  # in mean spacings; column k is seen from x_k
     powers = np.arange(min(3, (n + 1) // 2) + 1)
-    w = weight[:, None] * np.exp(-0.25 * np.square(u / _WIDTH))
+    # One that lies far from all others needs two of them, however far, to have a slope.
+    width = np.maximum(_WIDTH, np.sort(np.abs(u), axis=0)[min(2, n - 1)])
+    w = weight[:, None] * np.exp(-0.25 * np.square(u / width))
     scale = w.max(axis=0)
     terms = (u[..., None] ** powers * (w / scale)[..., None]).transpose(1, 0, 2)
     about = np.linalg.pinv(terms)[:, 1] * (w / scale).T
