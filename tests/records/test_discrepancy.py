@@ -5,11 +5,8 @@ from sklearn.gaussian_process.kernels import Matern
 
 from equatorium import Dense, Diagonal, Discrepancy, LowRank, Observation
 from equatorium.errors import InputError, StateError, UnknownNameError
-<<<<<<< HEAD
 from equatorium.records.covariance import Banded
-=======
 from equatorium.records.discrepancy import slope
->>>>>>> sbc5
 
 
 @pytest.fixture

@@ -15,12 +15,9 @@ from equatorium.records.coordinates import known_coordinate, tolerance
 from equatorium.records.covariance import Banded, Covariance, Dense, Diagonal, LowRank
 from equatorium.records.observation import Observation
 
-<<<<<<< HEAD
 _MANY = 500  # data, from which correlations are kept in bands where these are few
 _NEGLIGIBLE = 1e-9  # correlation
-=======
 _WIDTH = 2.5  # mean spacings of the data, of the weights behind a slope
->>>>>>> sbc5
 
 
 @dataclass(frozen=True, eq=False)
