@@ -317,3 +317,14 @@ def test_iterators_masks_and_numbers_of_numpy_are_taken_as_they_are_meant():
     with pytest.raises(InputError, match="at least two whole numbers"):
         eq.learning_curve([], (X, y), 5)
     assert eq.learning_curve([], (X[:4], y[:4]), cv=4, simple=False).sizes == (2, 3)
+
+
+def test_one_noise_a_run_is_that_of_all_its_outputs():
+    X, y = line(60)
+    noise = np.full(60, 0.01)
+    Y = np.column_stack([y, 2 * y])
+    one, wide = (
+        eq.compare(Knows(), (X, Y, given), cv=2, simple=False)
+        for given in (noise, np.column_stack([noise, noise]))
+    )
+    assert "Knows" in one.labels and one.value("Knows") == wide.value("Knows")

@@ -246,11 +246,17 @@ def _one_fold(
         if task == "classification":
             parts.append(HeldOutClasses.of(block, y[rows], classes))
         else:
-            total = block if noise is None else block.with_noise(noise[rows].reshape(block.m, -1))
+            total = block if noise is None else block.with_noise(_wide(noise[rows], block.p))
             parts.append(HeldOut.of(total, y[rows], scale, spread))
     if bar is not None:
         bar.update()
     return type(parts[0]).joined(parts), (middle - start, end - middle)
+
+
+def _wide(noise: FloatArray, p: int) -> FloatArray:
+    """Give noise (m, p); of one value a run, every output has it."""
+    columns = noise.reshape(len(noise), -1)
+    return np.broadcast_to(columns, (len(noise), p)) if columns.shape[1] == 1 else columns
 
 
 def _bar(progress: bool, total: int) -> Any:
