@@ -130,3 +130,13 @@ def test_limits_serve_better_than_a_code_or_a_loss_of_rows():
         for name, x in kinds.items()
     }
     assert found["limits"] < 0.9 * min(found["code"], found["ignored"])
+
+
+@pytest.mark.parametrize("number", [0, 2.5, True, "two"])
+def test_copies_and_draws_are_whole_numbers(number):
+    X, y, _ = clean(20, 0)
+    with pytest.raises(InputError, match="copies must be a whole number"):
+        eq.NoisyInputs("rbf", copies=number).fit(X, y, ivar=np.ones(X.shape[1]))
+    fitted = eq.NoisyInputs("rbf", draws=number).fit(X, y)
+    with pytest.raises(InputError, match="draws must be a whole number"):
+        fitted.predict_dist(X, ivar=np.ones(X.shape[1]))

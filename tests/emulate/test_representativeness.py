@@ -111,3 +111,11 @@ def test_few_training_objects_do_not_hide_a_shift():
 def test_a_number_of_neighbours_is_whole(k):
     with pytest.raises(InputError, match="k must be a whole number"):
         eq.covariate_shift(np.zeros((9, 1)), np.zeros((9, 1)), k=k)
+
+
+@pytest.mark.parametrize("size", [0, -3, 2.5])
+def test_a_resampled_set_has_a_size(size):
+    rng = np.random.default_rng(0)
+    shift = eq.covariate_shift(rng.normal(size=(30, 1)), rng.normal(size=(30, 1)))
+    with pytest.raises(InputError, match="size must be"):
+        shift.resample(0, size)

@@ -158,6 +158,7 @@ def test_one_with_registered_parts_is_saved(tmp_path):
     "options, text",
     [
         ({"held": 0.7}, "between 0 and 0.5"),
+        ({"held": "half"}, "between 0 and 0.5"),
         ({"scale": "own"}, "needs a predictor that states a variance"),
         ({"scale": LogisticRegression()}, "scale is LogisticRegression"),
         ({"predictor": 3}, "predictor is 3"),

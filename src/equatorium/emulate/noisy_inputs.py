@@ -90,16 +90,14 @@ class NoisyInputs(Emulator):
             return super().predict_dist(X)
         X = self._validate_query(X)
         ivar = self._inverse(ivar, X.shape)
-        if not self.draws >= 1:
-            raise InputError(f"draws must be at least 1, but it is {self.draws!r}.")
+        _check_number(self.draws, "draws")
         rng = generator(self.random_state)
         noisy = [X + rng.normal(size=X.shape) / np.sqrt(ivar) for _ in range(self.draws)]
         return _pooled([member.predict_dist(x) for member in self.members_ for x in noisy])
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         emulator = self._given()
-        if not self.copies >= 1:
-            raise InputError(f"copies must be at least 1, but it is {self.copies!r}.")
+        _check_number(self.copies, "copies")
         rng = generator(self.random_state)
         self.members_ = []
         for _ in range(1 if self._ivar is None else self.copies):
@@ -149,6 +147,12 @@ class NoisyInputs(Emulator):
                 "observed: put NaN there, and use a method with the capability 'missing'."
             )
         return np.broadcast_to(array, shape)
+
+
+def _check_number(number: Any, name: str) -> None:
+    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    if not whole or number < 1:
+        raise InputError(f"{name} must be a whole number, at least 1, but it is {number!r:.80}.")
 
 
 def _pooled(parts: list[Any]) -> Prediction:

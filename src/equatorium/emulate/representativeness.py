@@ -76,6 +76,8 @@ class Shift(Record):
         """
         n = len(self.weights)
         count = n if size is None else size
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+            raise InputError(f"size must be a whole number, at least 1, but it is {size!r:.80}.")
         return generator(rng).choice(n, count, p=self.weights / self.weights.sum())
 
     def summary(self) -> str:

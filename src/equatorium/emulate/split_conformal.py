@@ -93,7 +93,7 @@ class SplitConformal(Emulator):
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         predictor, scale = self._given()
         n, p = Y.shape
-        if not 0 < self.held < 0.5:
+        if not isinstance(self.held, float | np.floating) or not 0 < self.held < 0.5:
             raise InputError(f"held must be a share between 0 and 0.5, but it is {self.held!r}.")
         count = max(1, round(self.held * n))
         parts = 2 if scale is None else 3
