@@ -253,6 +253,7 @@ def test_repeated_folds_and_single_splits():
         [], (X, y), cv=RepeatedKFold(n_splits=3, n_repeats=2, random_state=0), simple=False
     )
     assert many.folds == 6 and len(many.row) == 60
+    assert many.honest_pit == eq.compare([], (X, y), cv=3, simple=False).honest_pit
     single = eq.compare([], (X, y), cv=[(np.arange(20), np.arange(20, 30))], simple=False)
     assert np.isnan(single.error("mean"))
 
@@ -268,6 +269,10 @@ def test_repeated_folds_and_single_splits():
         (line(10), [([1], [99])], "does not give folds"),
         (line(10), "five", "does not give folds"),
         ((np.zeros((3, 1)), [1.0, np.nan, 2.0]), 2, "y must be finite"),
+        ((np.full((3, 1), np.inf), np.zeros(3)), 2, "X must be finite"),
+        (line(10), [(np.arange(10), np.arange(5))], "5 are on both sides"),
+        ((*labels(30), np.ones(30)), 2, "no noise"),
+        ((np.zeros((4, 1)), np.full((4, 1), "a")), 2, r"labels y of shape \(n,\)"),
     ],
 )
 def test_bad_data_and_folds_are_refused(data, cv, text):
@@ -295,3 +300,20 @@ def test_a_learning_curve_is_nested_and_falls():
     assert value[-1] == pytest.approx(0.1, rel=0.2)  # the noise is all that is left
     with pytest.raises(InputError, match="at least two whole numbers"):
         eq.learning_curve([], (X, y), [10, 500])
+
+
+def test_iterators_masks_and_numbers_of_numpy_are_taken_as_they_are_meant():
+    X, y = line(30)
+    once = eq.compare((m for m in [Ridge()]), (X, y), cv=np.int64(2), simple=False)
+    assert "Ridge" in once.labels and once.folds == 2
+    first = np.arange(30) < 20
+    masked = eq.compare([], (X, y), cv=[(first, ~first)], simple=False)
+    assert masked.row.tolist() == list(range(20, 30)) and masked.n_train.tolist() == [20]
+    names = (name for name in ("rmse", "crps"))
+    curve = eq.learning_curve(iter([Ridge()]), (X, y), [10, 20], scores=names, simple=False)
+    assert "Ridge" in curve.labels and curve.comparisons[1].scores == ("rmse", "crps")
+    with pytest.raises(UnknownNameError, match="Did you mean 'Ridge'"):
+        curve.curve("Rigde")
+    with pytest.raises(InputError, match="at least two whole numbers"):
+        eq.learning_curve([], (X, y), 5)
+    assert eq.learning_curve([], (X[:4], y[:4]), cv=4, simple=False).sizes == (2, 3)

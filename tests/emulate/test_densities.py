@@ -100,3 +100,21 @@ def test_what_cannot_be_is_refused():
         eq.binned_density(eq.Categorical([[1.0]], ["a"]), EDGES)
     with pytest.raises(ShapeError, match=r"\(3, 800\) or \(800,\)"):
         eq.cde_loss(np.zeros((2, 800)), y, EDGES)
+
+
+def test_values_at_edges_fall_into_the_bins_of_their_densities():
+    """Rounded redshifts: draws and truths lie on the edges, the lowest one among them."""
+    edges = np.arange(5.0)
+    truth = np.array([0.0, 1.0, 2.0, 4.0])
+    density = eq.binned_density(eq.Weighted(truth[None, :, None]), edges)
+    np.testing.assert_array_equal(density.sum(axis=1), 1)
+    assert eq.cde_loss(density, truth, edges) == 1 - 2  # all in the bin that was predicted
+
+
+def test_weights_and_densities_that_are_none_are_refused():
+    for weights in (np.zeros(200), -np.ones(200)):
+        with pytest.raises(InputError, match="weights must not be negative"):
+            eq.stacked_density(gaussians()[0], [0, 1], weights=weights)
+    for odd in ([["a"]], [[np.nan]]):
+        with pytest.raises(InputError, match="density must"):
+            eq.cde_loss(odd, [0.5], [0, 1])

@@ -104,6 +104,8 @@ def test_a_non_detection_is_its_limit_and_a_flag():
     expected = [[20, 24, np.nan, 0, 1, np.nan], [21, 22, 23.5, 0, 0, 1]]
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(eq.with_limits(X, limited)[:, 1], [99, 22])
+    X[0, 1] = np.inf  # the magnitude of no flux
+    np.testing.assert_array_equal(eq.with_limits(X, limited, [25.0, 24.0, 23.5]), expected)
     with pytest.raises(InputError, match="finite limit"):
         eq.with_limits(X, limited, [25.0, np.nan, 23.5])
     with pytest.raises(ShapeError, match="hold bools"):

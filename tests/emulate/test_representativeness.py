@@ -95,3 +95,19 @@ def test_bright_galaxies_that_are_to_teach_the_redshifts_of_faint_ones():
         )
         print(type(model).__name__, before, after)
         assert abs(after) < 0.5 * abs(before)
+
+
+def test_few_training_objects_do_not_hide_a_shift():
+    """With 100 training objects the 20th of 6000 neighbours is nearer than any of them."""
+    rng = np.random.default_rng(0)
+    train, like = rng.normal(size=(100, 2)), rng.normal(size=(3000, 2))
+    found = eq.covariate_shift(train, np.vstack([like, rng.normal(50, 1, size=(3000, 2))]))
+    assert found.flagged[3000:].all() and found.flagged[:3000].mean() < 0.03
+    alike = eq.covariate_shift(rng.normal(size=(100, 2)), like)
+    assert alike.fraction < 0.03 and np.median(alike.density) == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize("k", [2.5, True, "three"])
+def test_a_number_of_neighbours_is_whole(k):
+    with pytest.raises(InputError, match="k must be a whole number"):
+        eq.covariate_shift(np.zeros((9, 1)), np.zeros((9, 1)), k=k)

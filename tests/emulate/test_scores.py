@@ -210,3 +210,37 @@ def test_the_crps_of_a_gaussian_is_its_integral():
     above = quad(lambda t: stats.norm.sf(t) ** 2, y, 9)[0]
     found = eq.score(eq.Gaussian([[0.0]], eq.Diagonal([[1.0]])), [y], "crps")["crps"]
     assert found == pytest.approx(below + above, rel=1e-8)
+
+
+@pytest.mark.parametrize("tail", ["outliers", "wide", "heavy"])
+def test_far_and_wide_members_do_not_spoil_the_integral(tail):
+    rng = np.random.default_rng(2)
+    means, variance, weights = rng.normal(size=300), np.full(300, 0.01), np.full(300, 1 / 300)
+    if tail == "outliers":
+        means[:3] = 1e4
+    elif tail == "heavy":
+        means = rng.standard_t(1.2, 300)
+    else:
+        variance[0], weights[0] = 1e4, 1.0
+        weights /= weights.sum()
+    mixture = eq.Mixture(weights, means[:, None, None], [eq.Diagonal([v]) for v in variance])
+    y = 0.3
+
+    def distance(mean, s):  # of a normal variable from zero
+        return stats.foldnorm(np.abs(mean) / s, scale=s).mean()
+
+    s = np.sqrt(variance)
+    pairs = distance(np.subtract.outer(means, means), np.sqrt(np.add.outer(s**2, s**2)))
+    exact = weights @ distance(means - y, s) - 0.5 * weights @ pairs @ weights
+    assert crps(mixture, np.array([[y]]))[0, 0] == pytest.approx(exact, rel=5e-3)
+
+
+def test_what_cannot_be_scored_is_refused():
+    prediction, y = gaussian(20)
+    with pytest.raises(InputError, match="must be a Prediction"):
+        eq.score(prediction.mean, y)
+    with pytest.raises(ShapeError, match="scale"):
+        eq.score(prediction, y, scale=lambda z: np.ones(7))
+    for odd in (-1.0, "x", np.nan):
+        with pytest.raises(InputError, match="outlier must be a positive error"):
+            eq.score(prediction, y, outlier=odd)

@@ -167,3 +167,14 @@ def test_what_cannot_be_is_refused(options, text):
     X, y = runs(20)
     with pytest.raises(InputError, match=text):
         eq.SplitConformal(**{"predictor": Ridge(), **options}).fit(X, y)
+
+
+def test_few_held_out_runs_promise_what_the_docstring_says():
+    """Three of twelve are held out: no interval holds more than (n - 1) / (n + 1) = 1 / 2."""
+    hits = 0
+    for seed in range(200):
+        X, y = runs(62, seed)
+        model = eq.SplitConformal(Ridge(), random_state=seed).fit(X[:12], y[:12])
+        hits += within(model, X[12:13], y[12:13]).sum()
+    low, high = stats.binom.ppf([0.005, 0.995], 200, 0.5)
+    assert low <= hits <= high

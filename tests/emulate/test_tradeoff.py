@@ -6,6 +6,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 import equatorium as eq
+from equatorium import registry
 from equatorium.errors import InputError, ShapeError
 
 X = np.linspace(-1, 1, 20)[:, None]
@@ -122,3 +123,41 @@ def test_what_cannot_be_is_refused(change, text):
         eq.bias_variance(**{**given, **change})
     with pytest.raises(InputError, match="at least 2 members"):
         eq.error_law([[1.0, 2.0]])
+
+
+class Points(eq.Emulator):
+    """States no variance."""
+
+    capabilities = frozenset()
+
+    def _fit(self, X, Y, noise):
+        self.mean_ = Y.mean(axis=0)
+
+    def _predict_dist(self, X):
+        mean = np.tile(self.mean_, (len(X), 1))
+        return eq.Gaussian(mean, eq.Diagonal(np.zeros_like(mean)))
+
+
+def test_a_method_of_points_given_as_a_spec_is_judged_itself(monkeypatch):
+    from equatorium.emulate import tradeoff
+
+    named = {"use": "points"}
+    make = registry.from_spec
+    monkeypatch.setattr(
+        registry, "from_spec", lambda kind, m: Points() if m is named else make(kind, m)
+    )
+    x = np.linspace(-1, 1, 7)[:, None]
+    found = tradeoff.bias_variance(named, parabola, x, x[:, 0], repeats=3, rng=2)
+    rng = np.random.default_rng(2)
+    means = [parabola(rng)[1].mean() for _ in range(3)]
+    np.testing.assert_allclose(found.predicted[:, 0], means)
+
+
+def test_sources_must_give_inputs_and_one_output():
+    x = np.linspace(-1, 1, 7)[:, None]
+    with pytest.raises(InputError, match="must give"):
+        eq.bias_variance(LinearRegression(), lambda rng: x, x, x[:, 0], repeats=2)
+    with pytest.raises(ShapeError, match="single output"):
+        eq.bias_variance(
+            LinearRegression(), lambda rng: (x, np.hstack([x, x])), x, x[:, 0], repeats=2
+        )

@@ -4,7 +4,7 @@ The simple methods always do. Often one of them is good enough, and what beats n
 no use.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
@@ -26,6 +26,11 @@ SIMPLE: Mapping[str, tuple[str, ...]] = {
     "classification": ("naive-bayes", "knn-classifier"),
 }
 _ROLE = {"regression": "emulator", "classification": "classifier"}
+
+
+def kept(given: Any) -> Any:
+    """Keep what an iterator yields, which can be read but once; all else is passed through."""
+    return list(given) if isinstance(given, Iterator) else given
 
 
 def models_of(methods: Any, task: str, simple: bool) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from sklearn.model_selection import (
 )
 
 from equatorium.checks import FloatArray, Rng, finite, floats, generator, same_length
-from equatorium.emulate.candidates import models_of, task_of
+from equatorium.emulate.candidates import kept, models_of, task_of
 from equatorium.emulate.comparison import Comparison
 from equatorium.emulate.held_out import HeldOut, HeldOutClasses, Scale
-from equatorium.emulate.scores import CLASSIFICATION, REGRESSION, choose
+from equatorium.emulate.scores import CLASSIFICATION, REGRESSION, check_bound, choose
 from equatorium.errors import InputError, ShapeError
 from equatorium.interfaces.emulator import Emulator
 from equatorium.records.prediction import Categorical
@@ -96,11 +96,10 @@ def compare(
     >>> result.best, result.value("linear") < 0.5 * result.value("mean")
     ('linear', True)
     """
-    table = as_table(data)
+    methods, table = kept(methods), as_table(data)
     task = task_of(methods, table.y)
-    if task == "regression":
-        table = table._replace(y=floats(table.y, "y"))
-        finite(table.y, "y")
+    table = _of_task(table, task)
+    check_bound(outlier)
     if scale is not None and not callable(scale):
         raise InputError(f"scale must be a function, such as lambda z: 1 + z, not {scale!r}.")
     entries = models_of(methods, task, simple)
@@ -115,7 +114,7 @@ def compare(
                 warnings.simplefilter("always")
                 parts = [_one_fold(model, table, fold, task, scale, bar) for fold in folds]
         except Exception as error:  # a method may fail in any way; the others go on
-            failures[label] = f"{type(error).__name__}: {error}"
+            failures[label] = " ".join(f"{type(error).__name__}: {error}".split())
             continue
         found = [part for part, _ in parts]
         held[label] = type(found[0]).joined(found)
@@ -156,12 +155,27 @@ def as_table(data: Any) -> Table:
             f"X must have shape (n, d) and y (n,) or (n, p), but they have {X.shape} and {y.shape}."
         )
     same_length(X=X, y=y, noise=noise)
+    finite(X, "X", allow_nan=True)
     return Table(X, y, noise)
+
+
+def _of_task(table: Table, task: str) -> Table:
+    """Check what is to be predicted."""
+    if task == "regression":
+        table = table._replace(y=floats(table.y, "y"))
+    elif table.y.ndim != 1 or table.noise is not None:
+        raise ShapeError(
+            f"Classes need labels y of shape (n,) and no noise, but y has shape {table.y.shape}"
+            f"{' and noise is given' if table.noise is not None else ''}."
+        )
+    if table.y.dtype.kind == "f":
+        finite(table.y, "y")
+    return table
 
 
 def split(table: Table, cv: Any, groups: Any, task: str, rng: np.random.Generator) -> Folds:
     """Deal the rows to folds: pairs of rows to learn from and rows to predict."""
-    if isinstance(cv, int) and not isinstance(cv, bool):
+    if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
         if not 2 <= cv <= len(table.X):
             raise InputError(f"cv must be from 2 to the {len(table.X)} rows, but it is {cv}.")
         kinds = {
@@ -171,19 +185,32 @@ def split(table: Table, cv: Any, groups: Any, task: str, rng: np.random.Generato
             ("classification", True): StratifiedGroupKFold,
         }
         seed = int(rng.integers(2**31))
-        cv = kinds[task, groups is not None](cv, shuffle=True, random_state=seed)
+        cv = kinds[task, groups is not None](int(cv), shuffle=True, random_state=seed)
     if hasattr(cv, "get_n_splits"):
         cv = cv.split(table.X, table.y, groups)
     elif groups is not None:
         raise InputError("groups need folds that are dealt here: give cv as an int or a splitter.")
     try:
         rows = np.arange(len(table.X))
-        folds = [(np.take(rows, list(train)), np.take(rows, list(test))) for train, test in cv]
+        folds = [(_chosen(rows, train), _chosen(rows, test)) for train, test in cv]
     except (TypeError, ValueError, IndexError) as error:
         raise InputError(f"cv does not give folds of these {len(table.X)} rows: {error}") from error
     if not folds or any(not len(train) or not len(test) for train, test in folds):
         raise InputError("cv must give at least one fold, each with rows on both sides.")
+    for k, (train, test) in enumerate(folds):
+        both = np.intersect1d(train, test)
+        if len(both):
+            raise InputError(
+                f"cv must predict rows that were not learned from, but in fold {k} {len(both)} "
+                f"are on both sides, such as row {both[0]}."
+            )
     return folds
+
+
+def _chosen(rows: npt.NDArray[np.intp], given: Any) -> npt.NDArray[np.intp]:
+    """Take rows by their numbers or by a mask."""
+    index = np.asarray(given if isinstance(given, np.ndarray) else list(given))
+    return rows[index] if index.size else rows[:0]
 
 
 def predictions(model: Any, X: FloatArray) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from equatorium.checks import FloatArray, vector
+from equatorium.checks import FloatArray, finite, floats, vector
 from equatorium.errors import InputError, PluginLoadError, ShapeError
 from equatorium.records.prediction import Categorical, Gaussian, Mixture, Prediction
 
@@ -35,7 +35,8 @@ def binned_density(prediction: Prediction, edges: Any, output: int = 0) -> Float
     Returns
     -------
     ndarray, shape (m, b)
-        Probability per unit; what lies beyond the edges is missing.
+        Probability per unit; what lies beyond the edges is missing. A value at an edge belongs to
+        the bin below it.
 
     Examples
     --------
@@ -45,7 +46,9 @@ def binned_density(prediction: Prediction, edges: Any, output: int = 0) -> Float
     """
     edges = _edges(edges)
     one = _single(prediction, output)
-    cdf = np.stack([one.cdf(np.full((one.m, 1), edge))[:, 0] for edge in edges], axis=1)
+    # Bins hold their upper edges, as a cdf does; the first one holds its lower edge, too.
+    limits = [np.nextafter(edges[0], -np.inf), *edges[1:]]
+    cdf = np.stack([one.cdf(np.full((one.m, 1), edge))[:, 0] for edge in limits], axis=1)
     return np.asarray(np.diff(cdf, axis=1) / np.diff(edges))
 
 
@@ -68,6 +71,8 @@ def stacked_density(
     """
     density = binned_density(prediction, edges, output)
     w = None if weights is None else vector(weights, "weights", len(density))
+    if w is not None and ((w < 0).any() or not w.any()):
+        raise InputError("weights must not be negative, and some must be positive.")
     return np.asarray(np.average(density, axis=0, weights=w))
 
 
@@ -89,14 +94,15 @@ def cde_loss(density: Any, y: Any, edges: Any) -> float:
     Schmidt S. J. et al. 2020, MNRAS 499, 1587, doi:10.1093/mnras/staa2799
     """
     edges, truth = _edges(edges), vector(y, "y")
-    f = np.asarray(density, dtype=np.float64)
+    f = floats(density, "density")
+    finite(f, "density")
     if f.shape not in ((len(truth), len(edges) - 1), (len(edges) - 1,)):
         raise ShapeError(
             f"density must have shape ({len(truth)}, {len(edges) - 1}) or ({len(edges) - 1},), not "
             f"{f.shape}."
         )
     f = np.broadcast_to(f, (len(truth), len(edges) - 1))
-    place = np.searchsorted(edges, truth, side="right") - 1
+    place = np.where(truth == edges[0], 0, np.searchsorted(edges, truth) - 1)
     inside = (place >= 0) & (place < f.shape[1])
     own = np.where(inside, f[np.arange(len(f)), np.clip(place, 0, f.shape[1] - 1)], 0.0)
     return float(np.mean(f**2 @ np.diff(edges)) - 2 * own.mean())

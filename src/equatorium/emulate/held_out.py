@@ -184,7 +184,12 @@ def _divisor(scale: Scale, truth: FloatArray) -> FloatArray:
         )
     divisor = floats(scale(truth), "scale(y)")
     finite(divisor, "scale(y)")
-    divisor = np.broadcast_to(divisor, truth.shape)
+    try:
+        divisor = np.broadcast_to(divisor, truth.shape)
+    except ValueError as error:
+        raise ShapeError(
+            f"scale(y) must have the shape of y, {truth.shape}, not {divisor.shape}."
+        ) from error
     if not (divisor > 0).all():
         raise InputError(f"scale(y) must be positive, but it reaches {divisor.min():g}.")
     return divisor

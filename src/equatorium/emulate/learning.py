@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, generator, read_only
-from equatorium.emulate.candidates import task_of
+from equatorium.emulate.candidates import kept, task_of
 from equatorium.emulate.comparison import Comparison
 from equatorium.emulate.cross_validation import as_table, compare, split
 from equatorium.errors import InputError
@@ -48,6 +48,8 @@ class LearningCurve(Record):
 
     def curve(self, label: str, score: str | None = None) -> tuple[FloatArray, FloatArray]:
         """Scores and their standard errors, each (S,); NaN where the method failed."""
+        if not any(label in c.held or label in c.failures for c in self.comparisons):
+            self.comparisons[-1].of(label)  # raises
         found = [
             (c.value(label, score), c.error(label, score)) if label in c.held else (np.nan, np.nan)
             for c in self.comparisons
@@ -106,15 +108,15 @@ def learning_curve(
     >>> bool(many < few), curve.sizes
     (True, (10, 80))
     """
-    rng = generator(rng)
+    rng, methods, scores = generator(rng), kept(methods), kept(scores)
     table = as_table(data)
     folds = split(table, cv, groups, task_of(methods, table.y), rng)
     folds = [(rng.permutation(train), test) for train, test in folds]
     most = min(len(train) for train, _ in folds)
     if sizes is None:
-        chosen = np.unique(np.geomspace(min(_LEAST, most // 2), most, _SIZES).astype(int))
+        chosen = np.unique(np.geomspace(max(2, min(_LEAST, most // 2)), most, _SIZES).astype(int))
     else:
-        chosen = np.unique(np.asarray(list(sizes)))
+        chosen = np.unique(list(sizes) if isinstance(sizes, Iterable) else sizes)
     if len(chosen) < 2 or chosen.dtype.kind not in "iu" or chosen[0] < 2 or chosen[-1] > most:
         raise InputError(
             f"sizes must be at least two whole numbers from 2 to {most}, the rows that the "

@@ -45,7 +45,7 @@ def with_limits(X: Any, limited: Any, limit: Any = None) -> FloatArray:
     >>> with_limits([[21.0, 99.0]], [[False, True]], limit=[24.0, 23.5])
     array([[21. , 23.5,  0. ,  1. ]])
     """
-    values = matrix(X, "X", allow_nan=True)
+    values = floats(X, "X")
     flags = np.asarray(limited)
     if flags.shape != values.shape or flags.dtype != bool:
         raise ShapeError(
@@ -61,4 +61,5 @@ def with_limits(X: Any, limited: Any, limit: Any = None) -> FloatArray:
     values = np.where(flags, limits, values)
     if not np.isfinite(values[flags]).all():
         raise InputError("every non-detection needs a finite limit.")
+    values = matrix(values, "X", allow_nan=True)  # what was replaced need not have been finite
     return np.column_stack([values, np.where(np.isnan(values), np.nan, flags)])

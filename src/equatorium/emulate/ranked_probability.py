@@ -1,6 +1,7 @@
 """The continuous ranked probability score: how far a predicted distribution is from what came."""
 
 import numpy as np
+from scipy.integrate import trapezoid
 from scipy.special import ndtr
 
 from equatorium.checks import FloatArray
@@ -8,7 +9,7 @@ from equatorium.records.prediction import Categorical, Gaussian, Mixture, Predic
 
 _PAIRS = 250  # members of a mixture up to which all pairs are summed
 _NODES = 400
-_REACH = 6.0
+_SPOTS = (-6.0, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0)  # standard deviations
 
 
 def crps(prediction: Prediction, y: FloatArray) -> FloatArray:
@@ -67,19 +68,27 @@ def _of_mixture(prediction: Mixture, y: FloatArray) -> FloatArray:
 
 
 def _integrated(prediction: Mixture, y: FloatArray) -> FloatArray:
-    """Integrate (F - step)^2 from either side up to y, so that no node lies across the step."""
+    """Integrate (F - step)^2 from either side up to y, so that no node lies across the step.
+
+    Half of the nodes are as dense as the members, so that far ones do not thin them out where the
+    others are; half are evenly spaced, for members that are wider than all others.
+    """
     w, means, variance = _parts(prediction)
     s = np.maximum(np.sqrt(variance), 1e-12 * prediction.std + 1e-300)
-    total = np.zeros_like(prediction.mean)
-    low = np.minimum((means - _REACH * s).min(axis=0), y)
-    high = np.maximum((means + _REACH * s).max(axis=0), y)
-    for end, target in ((low, 0.0), (high, 1.0)):
-        width = np.abs(y - end) / _NODES
-        for i in range(_NODES + 1):
-            cdf = (w * ndtr((end + (y - end) * (i / _NODES) - means) / s)).sum(axis=0)
-            half = 0.5 if i in (0, _NODES) else 1.0
-            total += half * width * (cdf - target) ** 2
-    return np.asarray(total)
+    spots = np.concatenate([means + r * s for r in _SPOTS])
+    dense = np.quantile(spots, np.linspace(0, 1, _NODES // 2), axis=0)
+    nodes = np.sort(np.vstack([dense, np.linspace(dense[0], dense[-1], _NODES // 2)]), axis=0)
+    cdf, own = (
+        np.stack([(w * ndtr((t - means) / s)).sum(axis=0) for t in places])
+        for places in (nodes, y[None])
+    )
+    left, below = np.vstack([np.minimum(nodes, y), y[None]]), np.vstack([np.minimum(cdf, own), own])
+    right, above = (
+        np.vstack([y[None], np.maximum(nodes, y)]),
+        np.vstack([own, np.maximum(cdf, own)]),
+    )
+    parts = trapezoid(below**2, left, axis=0) + trapezoid((1 - above) ** 2, right, axis=0)
+    return np.asarray(parts)
 
 
 def _parts(prediction: Mixture) -> tuple[FloatArray, FloatArray, FloatArray]:

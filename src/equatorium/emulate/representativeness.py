@@ -9,7 +9,9 @@ is the ratio of the two densities there (Lima et al. 2008), with which the train
 distribution of the objects to predict: what ANNz calls a comparable sample. Where there are no
 training objects no weight can help. In a neighbourhood of an object to predict that reaches to its
 k-th neighbour among those, the number of training objects is, for equal densities, negative
-binomial; objects with fewer than that has with a probability of 1 % are flagged.
+binomial; objects with fewer than that has with a probability of 1 % are flagged. If there are more
+objects to predict than to learn from, neighbours are sought among as many of them, drawn at random:
+among all of them the k-th would be too near for a training object to be expected at all.
 """
 
 from dataclasses import dataclass
@@ -69,7 +71,8 @@ class Shift(Record):
         Returns
         -------
         ndarray of int, shape (size,)
-            Indices; n of them by default. Objects are repeated.
+            Indices; n of them by default. Objects are repeated: split the objects before they are
+            drawn, or copies are on both sides of a fold, those within `Conformal` too.
         """
         n = len(self.weights)
         count = n if size is None else size
@@ -94,7 +97,8 @@ def covariate_shift(X_train: Any, X_new: Any, k: int = 20, level: float = 0.01) 
         Give what objects were selected by too, though the method may not use it. Columns are
         scaled to the training set's standard deviations.
     k : int
-        Neighbours that make a neighbourhood: more are smoother and less noisy.
+        Neighbours that make a neighbourhood: more are smoother and less noisy. With fewer than 7
+        nothing may be improbable enough to be flagged.
     level : float
         Share that is flagged if nothing has shifted.
 
@@ -122,26 +126,38 @@ def covariate_shift(X_train: Any, X_new: Any, k: int = 20, level: float = 0.01) 
     train = matrix(X_train, "X_train")
     new = matrix(X_new, "X_new", train.shape[1])
     for name, X in (("X_train", train), ("X_new", new)):
-        if not 1 <= k < len(X):
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k < len(X):
             raise InputError(
-                f"k must be at least 1 and smaller than the sets, but it is {k!r} and {name} has "
-                f"{len(X)} rows."
+                f"k must be a whole number, at least 1 and smaller than the sets, but it is {k!r} "
+                f"and {name} has {len(X)} rows."
             )
     if not 0 < level < 1:
         raise InputError(f"level must lie between 0 and 1, but it is {level!r}.")
     spread = train.std(axis=0)
     train, new = (X / np.where(spread > 0, spread, 1.0) for X in (train, new))
     n, m = len(train), len(new)
-    weights: FloatArray = np.asarray(_neighbours(train, new, k) * (n / (k * m)), dtype=np.float64)
+    near = _neighbours(train, train, np.arange(n), new, k)
+    weights: FloatArray = np.asarray(near * (n / (k * m)), dtype=np.float64)
     if not weights.any():
         raise InputError("no object to predict is near any training object: nothing can be learned")
-    found = _neighbours(new, train, k)
-    # Training objects met before the k-th new one (of the m - 1 others), if densities were equal.
-    unlikely = stats.nbinom.cdf(found, k, (m - 1) / (n + m - 1)) < level
-    return Shift(weights / weights.mean(), np.asarray(found * (m / (k * n))), unlikely, level)
+    # The same ones every time, in whatever order the objects came.
+    some = np.random.default_rng(0).permutation(m)[: min(n, m)]
+    found = _neighbours(new, new[some], some, train, k)
+    # Training objects met before the k-th new one (of those but itself), if densities were equal.
+    others = len(some) - np.isin(np.arange(m), some)
+    unlikely = stats.nbinom.cdf(found, k, others / (n + others)) < level
+    density = np.asarray(found * (len(some) / (k * n)))
+    return Shift(weights / weights.mean(), density, unlikely, level)
 
 
-def _neighbours(own: FloatArray, other: FloatArray, k: int) -> npt.NDArray[np.intp]:
-    """Count others within the distance to the k-th neighbour of one's own kind."""
-    reach = KDTree(own).query(own, k + 1)[0][:, -1]  # the first is the object itself
-    return np.asarray(KDTree(other).query_radius(own, reach, count_only=True))
+def _neighbours(
+    at: FloatArray, own: FloatArray, place: npt.NDArray[np.intp], other: FloatArray, k: int
+) -> npt.NDArray[np.intp]:
+    """Count others within the distance to the k-th neighbour of one's own kind.
+
+    Those of its own kind are ``at[place]``, among which is the object itself or not.
+    """
+    distance = KDTree(own).query(at, k + 1)[0]
+    reach = distance[:, k - 1]
+    reach[place] = distance[place, k]  # the first is the object itself
+    return np.asarray(KDTree(other).query_radius(at, reach, count_only=True))

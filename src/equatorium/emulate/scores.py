@@ -191,6 +191,13 @@ CLASSIFICATION: Mapping[str, Score] = MappingProxyType(
 )
 
 
+def check_bound(outlier: Any) -> None:
+    """Refuse a bound of outliers that is none."""
+    number = isinstance(outlier, int | float | np.number)
+    if outlier is not None and not (number and outlier > 0):
+        raise InputError(f"outlier must be a positive error, or None, but it is {outlier!r:.80}.")
+
+
 def choose(known: Mapping[str, Score], names: Iterable[str] | None) -> tuple[str, ...]:
     """Check names of scores; None chooses all."""
     if names is None:
@@ -244,6 +251,12 @@ def score(
     >>> score(probability, ["star", "star"], ["accuracy", "brier"])
     {'accuracy': 0.5, 'brier': 0.37}
     """
+    if not isinstance(prediction, Prediction):
+        raise InputError(
+            f"prediction must be a Prediction, such as predict_dist gives, but it is of type "
+            f"{type(prediction).__name__}."
+        )
+    check_bound(outlier)
     if isinstance(prediction, Categorical):
         held: Any = HeldOutClasses.of(prediction, y)
         known = CLASSIFICATION

@@ -29,9 +29,10 @@ class SplitConformal(Emulator):
     .. math:: y(\theta) \in \{ f(\theta) + s(\theta)\, r_i,\; i = 1 \ldots n \},
 
     the r moved outwards by one rank, so that the central interval of level :math:`1 - \alpha` holds
-    a new run with a probability of at least :math:`1 - \alpha`, whatever f and s are and however
-    few the runs, if runs are drawn independently from one distribution. Given the runs, what it
-    holds is distributed as Beta(l, n + 1 - l), with l about :math:`(1 - \alpha)(n + 1)`.
+    a new run with a probability of at least :math:`1 - \alpha`, whatever f and s are, if runs are
+    drawn independently from one distribution. No level above (n - 1) / (n + 1) can be promised: 90
+    % need n = 19 held-out runs. Given the runs, what an interval holds is distributed as
+    Beta(l, n + 1 - l), with l about :math:`(1 - \alpha)(n + 1)`.
 
     Parameters
     ----------

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from equatorium import registry
 from equatorium.checks import FloatArray, Rng, floats, generator, matrix, read_only
 from equatorium.emulate.candidates import models_of
 from equatorium.emulate.conformal import Conformal
@@ -129,14 +130,21 @@ def bias_variance(
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 2:
         raise InputError(f"repeats must be a whole number of at least 2, not {repeats!r}.")
     model = next(iter(models_of([method], "regression", simple=False).values()))
-    if isinstance(model, Conformal) and not isinstance(method, str | dict | Conformal):
+    if isinstance(model, Conformal) and not isinstance(
+        registry.from_spec("emulator", method), Conformal
+    ):
         model = model.predictor  # its points are wanted, not its distribution
     rng = generator(rng)
     draw = source if callable(source) else _bootstrap(source)
     predicted = np.empty((repeats, len(query)))
     for r in range(repeats):
-        inputs, y = draw(rng)
-        predicted[r] = np.reshape(clone(model).fit(inputs, y).predict(query), len(query))
+        drawn = draw(rng)
+        if not isinstance(drawn, tuple | list) or len(drawn) != 2:
+            raise InputError(f"source(rng) must give (X, y), but it gave {drawn!r:.80}.")
+        points = clone(model).fit(*drawn).predict(query)
+        if np.size(points) != len(query):
+            raise ShapeError(f"y must hold a single output, but {np.shape(points)} was predicted.")
+        predicted[r] = np.reshape(points, len(query))
     return BiasVariance(predicted, target)
 
 
