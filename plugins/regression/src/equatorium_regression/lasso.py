@@ -42,11 +42,6 @@ class Lasso(Scaled):
         self.alpha = alpha
         self.degree = degree
 
-    @classmethod
-    def conformance_options(cls):
-        """Return small settings for the conformance kit."""
-        return {"alpha": 1e-3}
-
     def _fit(self, X, Y, noise):
         self._prepare(X)
         self._learn_best(X, Y, noise, [{}])

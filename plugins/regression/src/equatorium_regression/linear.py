@@ -6,7 +6,8 @@ Given the scatter sigma of the outputs and the penalty alpha, the coefficients a
           (\Phi^T V \Phi + \alpha)^{-1} (\phi(x) - \bar\phi)\right]
 
 where runs of declared noise N_i weigh :math:`v_i = u^2 / (\sigma^2 + N_i)`, u^2 the least of the
-denominators. The errors of several outputs are as correlated as their residuals.
+denominators. The errors of several outputs are as correlated as their residuals, which hold the
+declared noise: where that is large, the correlation comes out too small.
 """
 
 from abc import abstractmethod
