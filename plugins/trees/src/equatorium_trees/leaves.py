@@ -1,0 +1,179 @@
+r"""What the leaves of trees say: means, and the runs that a point shares its leaves with.
+
+A point x falls into one leaf of every tree. The weight of run i there is
+
+.. math:: w_i(x) = \frac1T \sum_t
+          \frac{c_{ti}\, v_i\, 1[i \in L_t(x)]}{\sum_j c_{tj}\, v_j\, 1[j \in L_t(x)]}
+
+with the number of times c that tree t has drawn the run, and its own weight v. The weighted mean of
+the runs' outputs is the forest's mean, their weighted distribution its predictive distribution.
+
+References
+----------
+Meinshausen N. 2006, Journal of Machine Learning Research 7, 983
+"""
+
+import numpy as np
+from scipy import sparse
+
+from equatorium import Weighted
+
+DRAWS = 200
+_AT_ONCE = 5_000_000  # entries of a sparse matrix of weights
+
+
+class Leaves:
+    """The runs in the leaves of T trees.
+
+    Parameters
+    ----------
+    offset : ndarray of int, shape (T + 1,)
+        The first node of every tree.
+    leaf : ndarray of int, shape (T, n)
+        The leaf of every run, counted from its tree's first node.
+    count : ndarray of int, shape (T, n)
+        How often a tree has drawn a run; 0 is out of bag.
+    weight : ndarray, shape (n,)
+    values : ndarray, shape (n, p)
+    spread : ndarray, shape (p,), or 1
+        What the runs' distances from the mean are multiplied by.
+    """
+
+    def __init__(self, offset, leaf, count, weight, values, spread=1.0):
+        self.first = offset[:-1, None]
+        self.node = leaf + self.first
+        self.out = count == 0
+        self.values, self.spread = values, spread
+        self.n = len(values)
+        drawn = count * weight
+        size = int(offset[-1])
+        self.mass = np.zeros(size)
+        self.mean = np.zeros((size, values.shape[1]))
+        for t, (a, b) in enumerate(zip(offset[:-1].tolist(), offset[1:].tolist(), strict=True)):
+            self.mass[a:b] = np.bincount(leaf[t], drawn[t], b - a)
+            for j, column in enumerate(values.T):
+                self.mean[a:b, j] = np.bincount(leaf[t], drawn[t] * column, b - a)
+        self.mean /= np.where(self.mass > 0, self.mass, 1.0)[:, None]
+        self.share = drawn / self.mass[self.node]
+
+    def index(self):
+        """Let `weights` find the runs: columns in the order of the outputs, that draws need."""
+        self.order = np.argsort(_position(self.values), kind="stable")
+        tree, run = np.nonzero(self.share[:, self.order])
+        entry = self.share[:, self.order][tree, run]
+        node = self.node[:, self.order][tree, run]
+        self.members = sparse.csr_array((entry, (node, run)), shape=(len(self.mass), self.n))
+        return self
+
+    def weights(self, node, trees=None):
+        """Weights of the runs, in the order of `order`, where points fall into these nodes.
+
+        Parameters
+        ----------
+        node : ndarray of int, shape (m, T)
+        trees : ndarray of bool, shape (m, T), optional
+            The trees that are asked; by default all.
+
+        Yields
+        ------
+        slice, csr_array of shape (rows, n)
+            Some of the points at a time, as many as memory bears.
+        """
+        typical = len(self.members.data) / max(1, int((self.mass > 0).sum()))
+        rows = max(1, int(_AT_ONCE / (node.shape[1] * max(1.0, typical))))
+        for start in range(0, len(node), rows):
+            part = slice(start, min(start + rows, len(node)))
+            asked = np.ones(node[part].shape, bool) if trees is None else trees[part]
+            many = asked.sum(axis=1)
+            falls = sparse.csr_array(
+                (
+                    np.repeat(1.0 / np.maximum(many, 1), many),
+                    node[part][asked],
+                    np.concatenate([[0], np.cumsum(many)]),
+                ),
+                shape=(len(many), len(self.mass)),
+            )
+            yield part, falls @ self.members
+
+    def distribution(self, node, mean):
+        """Predictive distribution where points fall into the nodes (m, T), given its mean."""
+        return self._weighted(self.weights(node), mean)
+
+    def held_out(self):
+        """Distribution of every run from trees that have not drawn it, or, if none, its leaf-mates.
+
+        A run alone in all its leaves has the distribution of all runs.
+        """
+        trees = self.out | ~self.out.any(axis=0)
+        chunks = ((part, self._others(part, W)) for part, W in self.weights(self.node.T, trees.T))
+        return self._weighted(chunks, None)
+
+    def held_out_mean(self):
+        """Mean of the same, shape (n, p), without the distribution."""
+        alone = ~self.out.any(axis=0)
+        total, trees = np.zeros_like(self.values), np.zeros((self.n, 1))
+        for node, out, share in zip(self.node, self.out, self.share, strict=True):
+            own = np.where(alone, share, 0.0)[:, None]
+            rest = 1.0 - own
+            good = (out | alone)[:, None] & (rest > 1e-9)
+            mean = (self.mean[node] - own * self.values) / np.where(good, rest, 1.0)
+            total += np.where(good, mean, 0.0)
+            trees += good
+        whole = self.values.mean(axis=0)
+        return np.where(trees > 0, total / np.maximum(trees, 1), whole)
+
+    def _others(self, part, W):
+        """Take every run's own weight out of the rows of a part."""
+        back = np.argsort(self.order)[part]
+        own = sparse.csr_array(
+            (np.ones(len(back)), back, np.arange(len(back) + 1)), shape=(len(back), self.n)
+        )
+        rest = W - own.multiply(W)
+        total = rest.sum(axis=1)
+        empty = total < 1e-9
+        if empty.any():
+            fill = sparse.csr_array(np.outer(empty, np.full(self.n, 1.0 / self.n)))
+            rest = rest + fill
+        return rest.tocsr()
+
+    def _weighted(self, chunks, mean):
+        ranked = self.values[self.order]
+        draws, means = [], []
+        for part, W in chunks:
+            total = W.sum(axis=1)[:, None]
+            middle = (W @ ranked) / total if mean is None else mean[part]
+            off = ranked[_equal_draws(W)] - middle[:, None]
+            draws.append(middle[:, None] + self.spread * off)
+            means.append(middle)
+        found = Weighted(np.concatenate(draws).swapaxes(0, 1))
+        # The mean of all runs, not of the draws, and to the last bit what `predict` gives.
+        return with_mean(found, np.concatenate(means))
+
+
+def with_mean(prediction, mean):
+    """Let the distribution of draws have the mean that is known better than by its draws."""
+    mean.setflags(write=False)
+    vars(prediction)["mean"] = mean  # where a cached property keeps what it was asked for
+    return prediction
+
+
+def _equal_draws(W):
+    """Return DRAWS columns for every row of W, so that each stands for the same weight: (m, s)."""
+    W.sort_indices()
+    m, start, end = W.shape[0], W.indptr[:-1], W.indptr[1:]
+    row = np.repeat(np.arange(m), end - start)
+    total = np.cumsum(W.data)
+    before = np.concatenate([[0.0], total])[start]
+    reached = (total - before[row]) / (total[end - 1] - before)[row] + row
+    wanted = np.arange(m)[:, None] + (np.arange(DRAWS) + 0.5) / DRAWS
+    place = np.searchsorted(reached, wanted.ravel()).reshape(wanted.shape)
+    return W.indices[np.clip(place, start[:, None], end[:, None] - 1)]
+
+
+def _position(values):
+    """Order runs by their output, or by the direction in which several vary most."""
+    if values.shape[1] == 1:
+        return values[:, 0]
+    spread = values.std(axis=0)
+    standard = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return standard @ np.linalg.svd(standard, full_matrices=False)[2][0]
