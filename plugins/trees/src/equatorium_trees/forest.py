@@ -5,7 +5,6 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 
 from equatorium import Emulator, Ensemble
-
 from equatorium_trees import noise as declared
 from equatorium_trees.grown import Grown
 
@@ -118,8 +117,9 @@ class Forest(Ensemble, _Leafy):
     Notes
     -----
     Inputs that are NaN go where the split says that missing ones go. With declared noise, runs
-    count by the inverse of what they scatter in all, and their distances from the mean are multiplied
-    by one factor an output, so that the variance is that of out-of-bag errors beyond the noise.
+    count by the inverse of what they scatter in all, and their distances from the mean are
+    multiplied by one factor an output, so that the variance is that of out-of-bag errors beyond
+    the noise.
 
     References
     ----------

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 
 from equatorium import errors, state_array
-
 from equatorium_trees import nodes
 from equatorium_trees.leaves import Leaves
 
@@ -15,8 +14,8 @@ _FAR = 1e30
 class Grown:
     """Mixin of methods whose learned state is trees and the runs in their leaves.
 
-    A class that derives from it defines `_estimator`, which returns scikit-learn's. The runs' outputs are
-    ``values_``: numbers, or 1 and 0 for classes.
+    A class that derives from it defines `_estimator`, which returns scikit-learn's. The runs'
+    outputs are ``values_``: numbers, or 1 and 0 for classes.
 
     Attributes
     ----------
@@ -72,7 +71,7 @@ class Grown:
         return tuple(self._trees)
 
     def _scaled(self, X):
-        """Inputs as the trees see them: single precision, which large offsets would use up."""
+        """Give inputs as the trees see them: single precision, which large offsets would use up."""
         with np.errstate(over="ignore", invalid="ignore"):
             Z = (X - self.center_) / self.scale_
         return np.clip(Z, -_FAR, _FAR).astype(np.float32)

@@ -58,7 +58,7 @@ class Leaves:
 
     def index(self):
         """Let `weights` find the runs: columns in the order of the outputs, that draws need."""
-        self.order = np.argsort(_position(self.values), kind="stable")
+        self.order = np.argsort(position(self.values), kind="stable")
         tree, run = np.nonzero(self.share[:, self.order])
         entry = self.share[:, self.order][tree, run]
         node = self.node[:, self.order][tree, run]
@@ -170,7 +170,7 @@ def _equal_draws(W):
     return W.indices[np.clip(place, start[:, None], end[:, None] - 1)]
 
 
-def _position(values):
+def position(values):
     """Order runs by their output, or by the direction in which several vary most."""
     if values.shape[1] == 1:
         return values[:, 0]
