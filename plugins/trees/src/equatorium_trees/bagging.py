@@ -185,7 +185,7 @@ class BaggingClassifier(_Bags, Ensemble, Classifier):
     @classmethod
     def conformance_options(cls):
         """Return a few members."""
-        return {"n_estimators": 5}
+        return {"n_estimators": 3}
 
     @property
     def capabilities_(self):

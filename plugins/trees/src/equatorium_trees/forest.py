@@ -152,7 +152,7 @@ class Forest(Ensemble, _Leafy):
     @classmethod
     def conformance_options(cls):
         """Return a few shallow trees."""
-        return {"n_estimators": 20, "max_depth": 6}
+        return {"n_estimators": 12, "max_depth": 6}
 
     def _estimator(self):
         return self._library(bootstrap=True, **self.get_params())

@@ -97,7 +97,7 @@ class ForestClassifier(Ensemble, _LeafyClassifier):
         *,
         n_estimators=200,
         max_features="sqrt",
-        min_samples_leaf=1,
+        min_samples_leaf=3,
         max_depth=None,
         max_leaf_nodes=None,
         n_jobs=None,
@@ -114,7 +114,7 @@ class ForestClassifier(Ensemble, _LeafyClassifier):
     @classmethod
     def conformance_options(cls):
         """Return a few trees."""
-        return {"n_estimators": 10}
+        return {"n_estimators": 8}
 
     def _estimator(self):
         return self._library(bootstrap=True, **self.get_params())
