@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PLUGINS = gp galaxies samplers example
+PLUGINS = gp galaxies samplers trees example
 EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) -e "plugins/samplers[dynesty,pocomc]"
 STUDY  ?= examples/galaxy_formation/study.toml
 # One BLAS thread each: the work is parallel over runs, and idle BLAS threads spin.

@@ -39,6 +39,7 @@ CLASSES = {
     "tree-classifier": {},
     "bagging-classifier": {"n_estimators": 30},
     "forest-classifier": {},
+    "forest-classifier (balanced)": {"class_weight": "balanced"},
     "extra-trees-classifier": {},
     "adaboost-classifier": {},
     "gradient-boosting-classifier": {},
@@ -59,10 +60,10 @@ def photoz():
 
 
 def linear():
-    """Seven features of LINEAR variables, and their type."""
+    """Colours, period, light-curve shape and magnitude of LINEAR variables, and their type."""
     with gzip.open(tables() / "linear_variable_stars.dat.gz", "rt") as file:
         table = np.loadtxt(file)
-    return table[:, 2:9], table[:, 12].astype(int)
+    return table[:, 2:11], table[:, 12].astype(int)
 
 
 def galaxies():
@@ -168,8 +169,8 @@ def judge_peers(folds):
         part = np.array(part)
         excess = mean_and_error(part[:, 0] - base)
         print(
-            f"{name}: CRPS {part[:, 0].mean():.5f}, less forest's {excess}, fit {part[:, 1].mean():.1f} s, "
-            f"distribution {part[:, 2].mean():.2f} s",
+            f"{name}: CRPS {part[:, 0].mean():.5f}, less forest's {excess}, "
+            f"fit {part[:, 1].mean():.1f} s, distribution {part[:, 2].mean():.2f} s",
             flush=True,
         )
 
@@ -214,7 +215,7 @@ def judge_classes(count):
         for name, options in CLASSES.items():
             P, seconds = np.zeros((len(y), len(np.unique(y)))), []
             for learn, test in list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y)):
-                model = eq.classifier(name, random_state=0, **options)
+                model = eq.classifier(name.split(" ")[0], random_state=0, **options)
                 if "missing" not in model.capabilities_:
                     X = np.nan_to_num(X, nan=-1e3)
                 _, fit = clocked(lambda m=model, i=learn, X=X, y=y: m.fit(X[i], y[i]))

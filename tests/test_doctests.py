@@ -38,6 +38,7 @@ PAGES = [
     "regression_models",
     "residual_gp",
     "samplers",
+    "trees",
     "trend_gp",
 ]
 

@@ -118,10 +118,11 @@ def test_out_of_bag_errors_are_those_of_new_runs():
 
 def test_the_scatter_that_is_predicted_grows_where_it_does():
     X, Y = runs(1000)
+    y = Y[:, 1]  # straight: the other's slope widens leaves where it is steep
     query = np.array([[0.1, 0.5, 0.5], [0.9, 0.5, 0.5]])
     for name in ("forest", "extra-trees", "gradient-boosting"):
         model = eq.emulator(name, n_estimators=40, random_state=0)
-        std = model.fit(X, Y).predict(query, return_std=True)[1]
+        std = model.fit(X, y).predict(query, return_std=True)[1]
         assert_allclose(std[1] / std[0], 0.32 / 0.08, rtol=0.6)
 
 
@@ -253,7 +254,7 @@ def test_calibration_restores_probabilities_that_were_sharpened():
         ("extra-trees-classifier", {"n_estimators": 60}),
         ("gradient-boosting-classifier", {"n_estimators": 15, "max_leaf_nodes": 6}),
         ("bagging-classifier", {"n_estimators": 15}),
-        ("adaboost-classifier", {"n_estimators": 20}),
+        ("adaboost-classifier", {"n_estimators": 10}),
     ],
 )
 def test_probabilities_are_as_good_as_the_best_ones(name, options):
@@ -294,7 +295,7 @@ def test_bagging_is_its_members_mean_and_gains_what_the_law_says():
     """Variance over training sets: sigma^2 (rho + (1 - rho) / T), members of one bag correlated."""
     query = runs(30, seed=99)[0]
     alone, bagged = [], []
-    for seed in range(8):
+    for seed in range(6):
         X, Y = runs(100, seed=seed)
         y = Y[:, 0]
         member = eq.emulator("tree", min_samples_leaf=2)

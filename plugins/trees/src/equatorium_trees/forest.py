@@ -8,6 +8,8 @@ from equatorium import Emulator, Ensemble
 from equatorium_trees import noise as declared
 from equatorium_trees.grown import Grown
 
+_ENOUGH = 500  # runs whose errors tell how wide distributions must be
+
 
 class _Leafy(Grown, Emulator):
     """An emulator whose predictions are weighted runs."""
@@ -16,16 +18,23 @@ class _Leafy(Grown, Emulator):
         target = Y[:, 0] if Y.shape[1] == 1 else Y
         self.values_ = Y
         if noise is None:
-            return self._grow(X, target, None)
-        # How far runs scatter without their noise is known once trees have been grown.
-        self._grow(X, target, declared.weights(noise, declared.robust_variance(Y)))
-        own = declared.scatter(Y - self._runs().held_out_mean(), noise)
-        self._grow(X, target, declared.weights(noise, own))
-        left_out = self._runs().index().held_out()
-        weight = self.weight_ / self.weight_.sum()
-        whole = np.maximum(weight @ left_out.variance, np.finfo(float).tiny)
-        self.spread_ = np.sqrt(declared.scatter(Y - left_out.mean, noise) / whole)
-        return None
+            self._grow(X, target, None)
+        else:
+            # How far runs scatter without their noise is known once trees have been grown.
+            self._grow(X, target, declared.weights(noise, declared.robust_variance(Y)))
+            own = declared.scatter(Y - self._runs().held_out_mean(), noise)
+            self._grow(X, target, declared.weights(noise, own))
+        self.spread_ = self._spread(Y, np.zeros_like(Y) if noise is None else noise)
+
+    def _spread(self, Y, noise):
+        """Return how much wider errors on runs left out are than leaf-mates lie apart, (p,)."""
+        rows = np.random.default_rng(0).permutation(len(Y))[:_ENOUGH]
+        left_out = self._runs().index().held_out(rows)
+        own = declared.scatter(Y[rows] - left_out.mean, noise[rows])
+        weight = self.weight_[rows] / self.weight_[rows].sum()
+        apart = weight @ left_out.variance
+        ratio = np.sqrt(own / np.where(apart > 0, apart, own))
+        return np.clip(ratio, 0.1, 10.0)
 
     def _predict_dist(self, X):
         return self._leaves.distribution(self._nodes(X), self._mean(X))
@@ -117,9 +126,11 @@ class Forest(Ensemble, _Leafy):
     Notes
     -----
     Inputs that are NaN go where the split says that missing ones go. With declared noise, runs
-    count by the inverse of what they scatter in all, and their distances from the mean are
-    multiplied by one factor an output, so that the variance is that of out-of-bag errors beyond
-    the noise.
+    count by the inverse of what they scatter in all.
+
+    Runs that share a leaf also differ because the leaf is wide. Their distances from the mean are
+    multiplied by one factor an output, so that the variance is that of out-of-bag errors beyond the
+    declared noise, on average.
 
     References
     ----------

@@ -99,13 +99,15 @@ class Leaves:
         """Predictive distribution where points fall into the nodes (m, T), given its mean."""
         return self._weighted(self.weights(node), mean)
 
-    def held_out(self):
-        """Distribution of every run from trees that have not drawn it, or, if none, its leaf-mates.
+    def held_out(self, rows=None):
+        """Distribution of runs from trees that have not drawn them, or, if none, of leaf-mates.
 
-        A run alone in all its leaves has the distribution of all runs.
+        A run alone in all its leaves has the distribution of all runs. By default all runs.
         """
-        trees = self.out | ~self.out.any(axis=0)
-        chunks = ((part, self._others(part, W)) for part, W in self.weights(self.node.T, trees.T))
+        rows = np.arange(self.n) if rows is None else rows
+        trees = (self.out | ~self.out.any(axis=0))[:, rows]
+        parts = self.weights(self.node[:, rows].T, trees.T)
+        chunks = ((part, self._others(rows[part], W)) for part, W in parts)
         return self._weighted(chunks, None)
 
     def held_out_mean(self):
@@ -122,9 +124,9 @@ class Leaves:
         whole = self.values.mean(axis=0)
         return np.where(trees > 0, total / np.maximum(trees, 1), whole)
 
-    def _others(self, part, W):
-        """Take every run's own weight out of the rows of a part."""
-        back = np.argsort(self.order)[part]
+    def _others(self, runs, W):
+        """Take the runs' own weights out of their rows."""
+        back = np.argsort(self.order)[runs]
         own = sparse.csr_array(
             (np.ones(len(back)), back, np.arange(len(back) + 1)), shape=(len(back), self.n)
         )
