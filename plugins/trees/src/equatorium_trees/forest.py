@@ -97,7 +97,7 @@ class Tree(_Leafy):
     @classmethod
     def conformance_options(cls):
         """Return leaves that suit the kit's forty runs."""
-        return {"min_samples_leaf": 2}
+        return {"min_samples_leaf": 4}
 
     def _estimator(self):
         return DecisionTreeRegressor(**self.get_params())
@@ -163,7 +163,7 @@ class Forest(Ensemble, _Leafy):
     @classmethod
     def conformance_options(cls):
         """Return a few shallow trees."""
-        return {"n_estimators": 12, "max_depth": 6}
+        return {"n_estimators": 20, "max_depth": 6}
 
     def _estimator(self):
         return self._library(bootstrap=True, **self.get_params())
