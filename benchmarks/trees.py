@@ -39,7 +39,7 @@ CLASSES = {
     "tree-classifier": {},
     "bagging-classifier": {"n_estimators": 30},
     "forest-classifier": {},
-    "forest-classifier (balanced)": {"class_weight": "balanced"},
+    "forest-classifier (balanced)": {"balanced": True},
     "extra-trees-classifier": {},
     "adaboost-classifier": {},
     "gradient-boosting-classifier": {},

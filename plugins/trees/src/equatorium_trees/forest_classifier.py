@@ -19,7 +19,7 @@ class _LeafyClassifier(Grown, Classifier):
 
     def _fit(self, X, codes):
         weight = None
-        if getattr(self, "class_weight", None) == "balanced":
+        if getattr(self, "balanced", False):
             weight = len(codes) / (len(self.classes_) * np.bincount(codes)[codes])
         self._grow(X, codes, weight)
         self.values_ = np.eye(len(self.classes_))[codes]
@@ -84,7 +84,7 @@ class ForestClassifier(Ensemble, _LeafyClassifier):
         Inputs that a split may choose from.
     min_samples_leaf : int
     max_depth, max_leaf_nodes : int or None
-    class_weight : "balanced" or None
+    balanced : bool
         Let rare classes count as much as common ones: more of them are found, and probabilities
         are those of equally common classes.
     n_jobs : int or None
@@ -106,7 +106,7 @@ class ForestClassifier(Ensemble, _LeafyClassifier):
         min_samples_leaf=3,
         max_depth=None,
         max_leaf_nodes=None,
-        class_weight=None,
+        balanced=False,
         n_jobs=None,
         random_state=None,
     ):
@@ -115,7 +115,7 @@ class ForestClassifier(Ensemble, _LeafyClassifier):
         self.min_samples_leaf = min_samples_leaf
         self.max_depth = max_depth
         self.max_leaf_nodes = max_leaf_nodes
-        self.class_weight = class_weight
+        self.balanced = balanced
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -125,7 +125,9 @@ class ForestClassifier(Ensemble, _LeafyClassifier):
         return {"n_estimators": 8}
 
     def _estimator(self):
-        return self._library(bootstrap=True, **{**self.get_params(), "class_weight": None})
+        options = self.get_params()
+        del options["balanced"]  # the weights of the runs say it
+        return self._library(bootstrap=True, **options)
 
     def predict_members(self, X):
         """Return every tree's shares of the classes, shape (T, m, c), not calibrated."""
@@ -149,7 +151,7 @@ class ExtraTreesClassifier(ForestClassifier):
 
     Parameters
     ----------
-    n_estimators, max_features, min_samples_leaf, max_depth, max_leaf_nodes, class_weight
+    n_estimators, max_features, min_samples_leaf, max_depth, max_leaf_nodes, balanced
         As of `ForestClassifier`.
     n_jobs, random_state
         As of `ForestClassifier`.
