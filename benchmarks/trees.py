@@ -81,7 +81,7 @@ def galaxies():
 def sources():
     """Four colours of SDSS sources, and star, galaxy or quasar."""
     table = Table.read(tables() / "sdss_star_galaxy_qso.csv.gz", format="ascii.csv")
-    mags = np.column_stack([table[band] for band in "ugriz"])
+    mags = np.column_stack([np.asarray(table[band], dtype=float) for band in "ugriz"])
     return -np.diff(mags, axis=1), np.asarray(table["class"])
 
 
