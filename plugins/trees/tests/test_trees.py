@@ -27,6 +27,7 @@ BOOST = {
     "l2": 1.0,
     "random_state": 0,
 }
+STUMP = {"use": "tree-classifier", "options": {"max_depth": 1}}
 
 
 def runs(n=300, seed=0, missing=False):
@@ -254,7 +255,7 @@ def test_calibration_restores_probabilities_that_were_sharpened():
         ("extra-trees-classifier", {"n_estimators": 60}),
         ("gradient-boosting-classifier", {"n_estimators": 15, "max_leaf_nodes": 6}),
         ("bagging-classifier", {"n_estimators": 15}),
-        ("adaboost-classifier", {"n_estimators": 10}),
+        ("adaboost-classifier", {"n_estimators": 15, "member": STUMP}),
     ],
 )
 def test_probabilities_are_as_good_as_the_best_ones(name, options):

@@ -127,7 +127,7 @@ class AdaBoost(_Boosts, Ensemble, Emulator):
         for _ in range(self.n_estimators):
             one = members.fresh(member, rng)
             rows = rng.choice(n, size=n, replace=True, p=weight)
-            error = np.abs(Y - one.fit(X[rows], Y[rows]).predict_dist(X).mean)
+            error = np.abs(Y - members.mean(one.fit(X[rows], Y[rows]), X))
             largest = error.max(axis=0)
             loss = (error / np.where(largest > 0, largest, 1.0)).mean(axis=1)
             mean = float(weight @ loss)
@@ -167,7 +167,7 @@ class AdaBoost(_Boosts, Ensemble, Emulator):
 
 
 def _points(fitted, X):
-    return np.stack([one.predict_dist(X).mean for one in fitted])
+    return np.stack([members.mean(one, X) for one in fitted])
 
 
 def _median(points, weights):

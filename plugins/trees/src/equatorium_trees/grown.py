@@ -57,13 +57,12 @@ class Grown:
         super().set_state(state)
         if state:
             self._trees = nodes.build(state)
-            self._leaves = self._runs(getattr(self, "spread_", 1.0)).index()
+            self._leaves = self._runs().index()
         return self
 
-    def _runs(self, spread=1.0):
+    def _runs(self):
         """Return the runs in the leaves."""
-        args = self.offset_, self.leaf_, self.count_, self.weight_, self.values_
-        return Leaves(*args, spread)
+        return Leaves(self.offset_, self.leaf_, self.count_, self.weight_, self.values_)
 
     @property
     def members_(self):
@@ -120,8 +119,6 @@ def _check(state):
     p = state.get("n_outputs_", values.shape[1])
     n, offset = len(values), state["offset_"]
     state_array(state, "values_", (n, p))
-    if "spread_" in state and not (state_array(state, "spread_", (p,)) > 0).all():
-        raise errors.StateError("'spread_' of the state must be positive.")
     weight = state_array(state, "weight_", (n,))
     leaf = state_array(state, "leaf_", (len(offset) - 1, n), "i")
     count = state_array(state, "count_", (len(offset) - 1, n), "u")

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from equatorium import Weighted
 
-DRAWS = 200
+_MOST = 256  # runs that stand for a distribution
 _AT_ONCE = 5_000_000  # entries of a sparse matrix of weights
 
 
@@ -35,15 +35,13 @@ class Leaves:
         How often a tree has drawn a run; 0 is out of bag.
     weight : ndarray, shape (n,)
     values : ndarray, shape (n, p)
-    spread : ndarray, shape (p,), or 1
-        What the runs' distances from the mean are multiplied by.
     """
 
-    def __init__(self, offset, leaf, count, weight, values, spread=1.0):
+    def __init__(self, offset, leaf, count, weight, values):
         self.first = offset[:-1, None]
         self.node = leaf + self.first
         self.out = count == 0
-        self.values, self.spread = values, spread
+        self.values = values
         self.n = len(values)
         drawn = count * weight
         size = int(offset[-1])
@@ -57,7 +55,7 @@ class Leaves:
         self.share = drawn / self.mass[self.node]
 
     def index(self):
-        """Let `weights` find the runs: columns in the order of the outputs, that draws need."""
+        """Let `weights` find the runs: columns in the order of the outputs."""
         self.order = np.argsort(position(self.values), kind="stable")
         tree, run = np.nonzero(self.share[:, self.order])
         entry = self.share[:, self.order][tree, run]
@@ -95,20 +93,18 @@ class Leaves:
             )
             yield part, falls @ self.members
 
-    def distribution(self, node, mean):
-        """Predictive distribution where points fall into the nodes (m, T), given its mean."""
-        return self._weighted(self.weights(node), mean)
+    def distribution(self, node):
+        """Predictive distribution where points fall into the nodes (m, T)."""
+        return self._weighted(W for _, W in self.weights(node))
 
-    def held_out(self, rows=None):
+    def held_out(self):
         """Distribution of runs from trees that have not drawn them, or, if none, of leaf-mates.
 
-        A run alone in all its leaves has the distribution of all runs. By default all runs.
+        A run alone in all its leaves has the distribution of all runs.
         """
-        rows = np.arange(self.n) if rows is None else rows
-        trees = (self.out | ~self.out.any(axis=0))[:, rows]
-        parts = self.weights(self.node[:, rows].T, trees.T)
-        chunks = ((part, self._others(rows[part], W)) for part, W in parts)
-        return self._weighted(chunks, None)
+        trees = self.out | ~self.out.any(axis=0)
+        parts = self.weights(self.node.T, trees.T)
+        return self._weighted(self._others(part, W) for part, W in parts)
 
     def held_out_mean(self):
         """Mean of the same, shape (n, p), without the distribution."""
@@ -134,40 +130,50 @@ class Leaves:
         total = rest.sum(axis=1)
         empty = total < 1e-9
         if empty.any():
-            fill = sparse.csr_array(np.outer(empty, np.full(self.n, 1.0 / self.n)))
-            rest = rest + fill
+            column = sparse.csr_array(empty[:, None].astype(float))
+            rest = rest + column @ sparse.csr_array(np.full((1, self.n), 1.0 / self.n))
         return rest.tocsr()
 
-    def _weighted(self, chunks, mean):
+    def _weighted(self, rows):
+        """Distribution of the runs by rows of weights, which come some at a time."""
         ranked = self.values[self.order]
-        draws, means = [], []
-        for part, W in chunks:
-            total = W.sum(axis=1)[:, None]
-            middle = (W @ ranked) / total if mean is None else mean[part]
-            off = ranked[_equal_draws(W)] - middle[:, None]
-            draws.append(middle[:, None] + self.spread * off)
-            means.append(middle)
-        found = Weighted(np.concatenate(draws).swapaxes(0, 1))
-        # The mean of all runs, not of the draws, and to the last bit what `predict` gives.
-        return with_mean(found, np.concatenate(means))
+        values, weights = zip(*(_listed(W, ranked) for W in rows), strict=True)
+        most = max(w.shape[1] for w in weights)
+        # What is filled up has no weight, and a value that is there already.
+        fill = [((0, 0), (0, most - w.shape[1])) for w in weights]
+        values = [np.pad(v, (*f, (0, 0)), "edge") for v, f in zip(values, fill, strict=True)]
+        weights = [np.pad(w, f) for w, f in zip(weights, fill, strict=True)]
+        return Weighted(np.concatenate(values).swapaxes(0, 1), np.concatenate(weights).T)
 
 
-def with_mean(prediction, mean):
-    """Let the distribution of draws have the mean that is known better than by its draws."""
-    mean.setflags(write=False)
-    vars(prediction)["mean"] = mean  # where a cached property keeps what it was asked for
-    return prediction
+def _listed(W, ranked):
+    """Return values (m, s, p) and weights (m, s) of the runs in rows of W, s at most 256.
+
+    Of more runs, values of equal weight are drawn, and moved to the mean of all.
+    """
+    W.sort_indices()
+    start, many = W.indptr[:-1, None], np.diff(W.indptr)[:, None]
+    k = np.arange(min(many.max(), _MOST))
+    place = start + np.minimum(k, many - 1)
+    values, weights = ranked[W.indices[place]], np.where(k < many, W.data[place], 0.0)
+    crowded = many[:, 0] > _MOST
+    if crowded.any():
+        rest = W[crowded]
+        drawn = ranked[_equal_draws(rest)]
+        mean = (rest @ ranked) / rest.sum(axis=1)[:, None]
+        values[crowded] = drawn + (mean - drawn.mean(axis=1))[:, None]
+        weights[crowded] = 1.0 / _MOST
+    return values, weights
 
 
 def _equal_draws(W):
-    """Return DRAWS columns for every row of W, so that each stands for the same weight: (m, s)."""
-    W.sort_indices()
+    """Return 256 columns for every row of W, so that each stands for the same weight: (m, s)."""
     m, start, end = W.shape[0], W.indptr[:-1], W.indptr[1:]
     row = np.repeat(np.arange(m), end - start)
     total = np.cumsum(W.data)
     before = np.concatenate([[0.0], total])[start]
     reached = (total - before[row]) / (total[end - 1] - before)[row] + row
-    wanted = np.arange(m)[:, None] + (np.arange(DRAWS) + 0.5) / DRAWS
+    wanted = np.arange(m)[:, None] + (np.arange(_MOST) + 0.5) / _MOST
     place = np.searchsorted(reached, wanted.ravel()).reshape(wanted.shape)
     return W.indices[np.clip(place, start[:, None], end[:, None] - 1)]
 

@@ -58,6 +58,13 @@ def fresh(member, rng):
     return twin.set_params(**{name: int(rng.randint(2**31 - 1)) for name in names})
 
 
+def mean(member, X):
+    """Mean of a fitted emulator, (m, p): of trees by themselves, without the distribution."""
+    if hasattr(member, "predict_mean"):
+        return member.predict_mean(X)
+    return member.predict_dist(X).mean
+
+
 def check(members, kind, state):
     """Refuse a state whose members are none, or of other data.
 

@@ -3,9 +3,10 @@
 import numpy as np
 
 from equatorium import Weighted, errors, state_array
-from equatorium_trees.leaves import DRAWS, position, with_mean
+from equatorium_trees.leaves import position
 
 FOLDS = 5
+_MOST = 200  # errors that stand for all
 
 
 def folds(n, method, codes=None):
@@ -31,13 +32,13 @@ def shape_of(z):
     """Standardised errors that stand for all, at most 200 rows of (n, p), with mean zero."""
     order = np.argsort(position(z), kind="stable")
     n = len(z)
-    some = z[order[((np.arange(min(DRAWS, n)) + 0.5) * n / min(DRAWS, n)).astype(int)]]
+    some = z[order[((np.arange(min(_MOST, n)) + 0.5) * n / min(_MOST, n)).astype(int)]]
     return some - some.mean(axis=0)
 
 
 def around(mean, scale, shape):
     """Distribution of mean (m, p) plus scale (m, p) times every row of the shape (s, p)."""
-    return with_mean(Weighted(mean + scale * shape[:, None]), mean)
+    return Weighted(mean + scale * shape[:, None])
 
 
 def check_shape(state, p):
