@@ -59,9 +59,11 @@ def test_the_forest_is_that_of_scikit_learn(missing):
     Z = X.astype(np.float32)  # the inputs' scaling must not change a split
     ours = eq.emulator("forest", n_estimators=10, random_state=3).fit(X, Y)
     theirs = RandomForestRegressor(10, min_samples_leaf=3, max_features=0.7, random_state=3)
-    theirs.fit((Z - ours.center_) / ours.scale_, Y)
+    unit = 2.0 ** np.floor(np.log2(Y.std(axis=0)))  # of several outputs the widest would decide
+    theirs.fit((Z - ours.center_) / ours.scale_, Y / unit)
     query = runs(50, seed=1, missing=missing)[0]
-    expected = theirs.predict((query - ours.center_) / ours.scale_)
+    expected = unit * theirs.predict((query - ours.center_) / ours.scale_)
+    assert_allclose(ours.predict_mean(query), expected, atol=1e-12)
     assert_allclose(ours.predict(query), expected, atol=1e-12)
     assert_allclose(ours.importances_, theirs.feature_importances_)
 
@@ -133,6 +135,42 @@ def test_permutations_find_the_input_that_says_nothing():
     found = permutation_importance(model, *runs(seed=1), n_repeats=3, random_state=0)
     assert found.importances_mean[:2].min() > 0.1 > found.importances_mean[2]
     assert model.importances_.argmin() == 2
+
+
+@pytest.mark.parametrize("name", ["tree", "forest", "gradient-boosting", "bagging"])
+def test_the_outputs_units_do_not_matter(name):
+    """Fluxes of 1e-17 have variances that scikit-learn takes for none."""
+    X, Y = runs(60)
+    options = {} if name == "tree" else {"n_estimators": 4}
+    near = eq.emulator(name, random_state=0, **options).fit(X, Y).predict_dist(X)
+    for unit in (2.0**-450, 2.0**450):
+        far = eq.emulator(name, random_state=0, **options).fit(X, unit * Y).predict_dist(X)
+        assert_allclose(far.mean / unit, near.mean, rtol=1e-6)
+        assert_allclose(far.std / unit, near.std, rtol=1e-6)
+    theirs = DecisionTreeRegressor(min_samples_leaf=10).fit(X, 2.0**-450 * Y)
+    assert theirs.get_n_leaves() == 1
+
+
+def test_many_leaf_mates_are_thinned_to_values_with_their_mean():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((2000, 1)), rng.gamma(2.0, size=2000)
+    prediction = eq.emulator("tree", max_leaf_nodes=2).fit(X, y).predict_dist([[0.0]])
+    theirs = DecisionTreeRegressor(max_leaf_nodes=2, min_samples_leaf=10).fit(X, y)
+    inside = y[X[:, 0] <= theirs.tree_.threshold[0]]
+    assert len(inside) > 256 == len(prediction.values)
+    assert_allclose(prediction.mean, inside.mean(), rtol=1e-12)
+    levels = [0.05, 0.5, 0.95]
+    found = prediction.quantile(levels)[:, 0, 0]
+    assert_allclose(found, np.quantile(inside, levels), atol=0.03)
+
+
+def test_a_column_without_any_value_is_no_use_and_no_harm():
+    X, Y = runs(60)
+    holes = np.column_stack([X, np.full(60, np.nan)])
+    for name in ("forest", "gradient-boosting", "bagging", "adaboost"):
+        model = eq.emulator(name, n_estimators=4, random_state=0)
+        mean = model.fit(holes, Y).predict(holes)
+        assert ((mean - Y) ** 2).mean() < 0.8 * Y.var(axis=0).mean(), name
 
 
 def test_inputs_far_from_zero_lose_no_digits():
@@ -341,6 +379,10 @@ def test_methods_that_cannot_be_members_are_refused():
         eq.emulator("adaboost").set_params(member={"name": "tree"}).fit(X, Y)
     with pytest.raises(InputError, match="n_estimators"):
         eq.emulator("bagging", n_estimators=1).fit(X, Y)
+    with pytest.raises(InputError, match="random_state"):
+        eq.emulator("bagging", random_state=-1).fit(X, Y)
+    with pytest.raises(InputError, match="learning_rate"):
+        eq.emulator("adaboost", learning_rate="fast").fit(X, Y)
 
 
 def test_a_class_of_one_run_is_learned_all_the_same():
@@ -351,3 +393,6 @@ def test_a_class_of_one_run_is_learned_all_the_same():
         model = eq.classifier(name, n_estimators=6, random_state=0).fit(X, y)
         assert_array_equal(model.classes_, ["a", "b", "c", "rare"])
         assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
+    for name in ("gradient-boosting-classifier", "adaboost-classifier"):
+        with pytest.raises(InputError, match="leave runs out"):
+            eq.classifier(name).fit(X[:2], ["a", "b"])

@@ -1,8 +1,9 @@
 """AdaBoost: one member after the other, each on samples rich in the runs that were ill-fitted."""
 
+from numbers import Real
+
 import numpy as np
 from scipy.optimize import nnls
-from sklearn.utils import check_random_state
 
 from equatorium import Classifier, Emulator, Ensemble, errors, state_array
 from equatorium_trees import members, residuals
@@ -23,7 +24,7 @@ class _Boosts:
     @classmethod
     def conformance_options(cls):
         """Return a few members."""
-        return {"n_estimators": 4}
+        return {"n_estimators": 3}
 
     @property
     def capabilities_(self):
@@ -34,7 +35,7 @@ class _Boosts:
     def _check_options(self):
         if not isinstance(self.n_estimators, int | np.integer) or self.n_estimators < 1:
             raise errors.InputError(f"n_estimators must be positive, not {self.n_estimators!r}.")
-        if not 0 < self.learning_rate < np.inf:
+        if not isinstance(self.learning_rate, Real) or not 0 < self.learning_rate < np.inf:
             raise errors.InputError(f"learning_rate must be positive, not {self.learning_rate!r}.")
 
     def _held_out(self, X, y, codes=None):
@@ -43,7 +44,7 @@ class _Boosts:
         As many fifths as it takes to see 200 runs: large sets need but one more fit.
         """
         fold = residuals.folds(len(X), type(self).__name__, codes)
-        for k in range(min(fold.max() + 1, -(-5 * _ENOUGH // len(X)))):
+        for k in np.unique(fold[fold >= 0])[: -(-residuals.FOLDS * _ENOUGH // len(X))]:
             held = fold == k
             yield held, self._boosted(X[~held], y[~held])
 
@@ -121,7 +122,7 @@ class AdaBoost(_Boosts, Ensemble, Emulator):
     def _boosted(self, X, Y):
         """Return the fitted members and their weights."""
         member, n = self._given(), len(X)
-        rng = check_random_state(self.random_state)
+        rng = members.seeded(self)
         weight = np.full(n, 1.0 / n)
         fitted, alphas = [], []
         for _ in range(self.n_estimators):
@@ -216,7 +217,7 @@ class AdaBoostClassifier(_Boosts, Ensemble, Classifier):
     def conformance_options(cls):
         """Return a few stumps: trees of depth 4 would make the kit's clouds out at once."""
         stump = {"use": "equatorium-trees/tree-classifier", "options": {"max_depth": 1}}
-        return {"member": stump, "n_estimators": 6}
+        return {"member": stump, "n_estimators": 3}
 
     def _given(self):
         plain = {"max_depth": 4, "min_samples_leaf": 1}
@@ -237,7 +238,7 @@ class AdaBoostClassifier(_Boosts, Ensemble, Classifier):
 
     def _boosted(self, X, codes):
         member, n, c = self._given(), len(X), len(self.classes_)
-        rng = check_random_state(self.random_state)
+        rng = members.seeded(self)
         weight = np.full(n, 1.0 / n)
         fitted, alphas = [], []
         for _ in range(self.n_estimators):

@@ -1,9 +1,8 @@
 """Bagging: any method, many times over, each time on a bootstrap sample of the runs."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 
-from equatorium import Classifier, Committee, Emulator, Ensemble, Mixture, errors, state_array
+from equatorium import Classifier, Emulator, Ensemble, Mixture, errors, state_array
 from equatorium_trees import members
 from equatorium_trees.calibration import calibrated, check_calibration, fit_calibration
 
@@ -25,7 +24,7 @@ class _Bags:
                 f"{type(self).__name__} needs 2 members at least, not n_estimators="
                 f"{self.n_estimators!r}."
             )
-        rng = check_random_state(self.random_state)
+        rng = members.seeded(self)
         for _ in range(self.n_estimators):
             rows = rng.randint(n, size=n)
             yield rng, rows, np.bincount(rows, minlength=n) == 0
@@ -38,9 +37,9 @@ class Bagging(_Bags, Ensemble, Emulator):
 
     Members of variance :math:`\sigma^2` and correlation :math:`\rho` have a mean of variance
     :math:`\sigma^2 (\rho + (1 - \rho) / T)`: much is gained where members change with the runs, as
-    trees do, and nothing where they do not. The mixture is a `Committee` of the members. One factor
-    f an output makes its variance that of the errors out of bag: what one member takes for noise
-    may be its own error, which the mean does not make.
+    trees do, and nothing where they do not. One factor f an output makes the mixture's variance
+    that of the errors out of bag: what one member takes for noise may be its own error, which the
+    mean does not make.
 
     Parameters
     ----------
@@ -113,17 +112,17 @@ class Bagging(_Bags, Ensemble, Emulator):
 
     def predict_members(self, X):
         """Return every member's mean, shape (T, m, p)."""
-        return self._committee.predict_members(self._validate_query(X))
+        X = self._validate_query(X)
+        return np.stack([members.mean(member, X) for member in self.members_])
 
     def _predict_dist(self, X):
-        mixture = self._committee.predict_dist(X)
+        parts = [member.predict_dist(X).gaussian() for member in self.members_]
         root = np.broadcast_to(np.sqrt(self.factor_), (len(X), self.n_outputs_))
-        scaled = [member.cov().scaled(root) for member in mixture.members]
-        return Mixture(mixture.weights, mixture.means, scaled)
+        means = np.stack([part.mean for part in parts])
+        return Mixture(None, means, [part.cov().scaled(root) for part in parts])
 
     def set_state(self, state):
-        """Take on members that fit together; a `Committee` of them predicts."""
-        committee = None
+        """Take on members that fit together, and a factor."""
         if state:
             fitted, p = state.get("members_"), state.get("n_outputs_")
             members.check(fitted, Emulator, state)
@@ -132,19 +131,7 @@ class Bagging(_Bags, Ensemble, Emulator):
             if not (state_array(state, "factor_", (p,)) > 0).all():
                 raise errors.StateError("'factor_' of the state must be positive.")
             state_array(state, "oob_prediction_", (None, p), finite=False)
-            many = len(fitted)
-            committee = Committee(fitted, rule="average").set_state(
-                {
-                    **{name: state[name] for name in ("n_features_in_", "n_outputs_", "y_ndim_")},
-                    "members_": fitted,
-                    "weights_": np.full(many, 1.0 / many),
-                    "kept_": np.arange(many),
-                    "scores_": np.full(many, np.nan),
-                }
-            )
-        super().set_state(state)
-        self._committee = committee
-        return self
+        return super().set_state(state)
 
 
 def _factor(error, own, known):

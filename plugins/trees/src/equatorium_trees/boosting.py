@@ -43,6 +43,7 @@ class Boosted:
     def _boost(self, X, y, weight, loss, **changes):
         options = self.get_params()
         library = options.pop("library")
+        X = np.where(np.isnan(X).all(axis=0), 0.0, X)  # scikit-learn wants a value in every column
         try:
             return boost(library, X, y, weight, loss, {**options, **changes})
         except errors.EquatoriumError:
@@ -126,10 +127,21 @@ class GradientBoosting(Boosted, Ensemble, Emulator):
         for k in range(fold.max() + 1):
             held = fold == k
             own = None if weight is None else weight[~held]
-            one = [self._boost(X[~held], y[~held], own, loss, **changes) for y in Y.T]
+            one = [self._in_units(X[~held], y[~held], own, loss, changes) for y in Y.T]
             sums.append(additive.joined(one))
             left_out[held] = additive.Additive(sums[-1])(X[held])
         return sums, left_out
+
+    def _in_units(self, X, y, weight, loss, changes):
+        """Boost y in units of its own: the libraries' gradients are of single precision."""
+        if loss == "gamma":
+            unit = y.mean()
+            found = self._boost(X, y / unit, weight, loss, **changes)
+            return {**found, "base_": found["base_"] + np.log(unit)}
+        middle, unit = y.mean(), y.std() or 1.0
+        found = self._boost(X, (y - middle) / unit, weight, loss, **changes)
+        base, leaf = found["base_"], found["leaf_value_"]
+        return {**found, "base_": middle + unit * base, "leaf_value_": unit * leaf}
 
     def predict_members(self, X):
         """Return the mean by every booster, shape (members, m, p)."""

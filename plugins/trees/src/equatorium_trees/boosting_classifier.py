@@ -47,10 +47,6 @@ class GradientBoostingClassifier(Boosted, Ensemble, Classifier):
             held = fold == k
             sums.append(self._boost(X[~held], codes[~held], None, "classes"))
             P[held] = _probabilities(additive.Additive(sums[-1])(X[held]))
-        if not sums:
-            raise errors.InputError(
-                "GradientBoostingClassifier must leave runs out, but every class has one run only."
-            )
         seen = fold >= 0
         self.calibration_ = fit_calibration(P[seen], codes[seen])
         self.oob_score_ = float((P[seen].argmax(axis=1) == codes[seen]).mean())

@@ -13,15 +13,17 @@ class _Leafy(Grown, Emulator):
     """An emulator whose predictions are weighted runs."""
 
     def _fit(self, X, Y, noise):
-        target = Y[:, 0] if Y.shape[1] == 1 else Y
-        self.values_ = Y
+        target = _standard(Y[:, 0] if Y.shape[1] == 1 else Y)
+        self.values_, self.shrink_ = Y, np.ones(Y.shape[1])
         if noise is None:
             self._grow(X, target, None)
-        else:
-            # How far runs scatter without their noise is known once trees have been grown.
-            self._grow(X, target, declared.weights(noise, declared.robust_variance(Y)))
-            own = declared.scatter(Y - self._runs().held_out_mean(), noise)
-            self._grow(X, target, declared.weights(noise, own))
+            return
+        # How far runs scatter without their noise is known once trees have been grown.
+        self._grow(X, target, declared.weights(noise, declared.robust_variance(Y)))
+        own = declared.scatter(Y - self._runs().held_out_mean(), noise)
+        self._grow(X, target, declared.weights(noise, own))
+        known = self.weight_ @ noise / self.weight_.sum()
+        self.shrink_ = np.sqrt(own / (own + known))
 
     def _predict_dist(self, X):
         return self._leaves.distribution(self._nodes(X))
@@ -38,6 +40,17 @@ class _Leafy(Grown, Emulator):
         ndarray, shape (m, p)
         """
         return self._mean(self._validate_query(X))
+
+
+def _standard(Y):
+    """Bring outputs to a scatter of 1 to 2 near zero, and leave their last bits as they were.
+
+    scikit-learn takes a variance below 2e-16 for none, and sums those of several outputs. Powers of
+    two, and offsets that are multiples of them, leave it to break ties as it would have done.
+    """
+    width = Y.std(axis=0)
+    unit = 2.0 ** np.floor(np.log2(np.where(width > 0, width, 1.0)))
+    return (Y - 16 * unit * np.round(Y.mean(axis=0) / (16 * unit))) / unit
 
 
 class Tree(_Leafy):
@@ -107,7 +120,10 @@ class Forest(Ensemble, _Leafy):
     Notes
     -----
     Inputs that are NaN go where the split says that missing ones go. With declared noise, runs
-    count by the inverse of what they scatter in all.
+    count by the inverse of what they scatter in all, and their distances from the mean are shrunk
+    (``shrink_``, one factor an output) by what the noise adds on average.
+
+    Outputs are standardised before trees are grown: several outputs count alike in a split.
 
     Of more than 256 runs that share leaves with a point, as many values of equal weight stand for
     all; the mean is that of all. Runs that share a leaf also differ because the leaf is wide: where

@@ -62,7 +62,8 @@ class Grown:
 
     def _runs(self):
         """Return the runs in the leaves."""
-        return Leaves(self.offset_, self.leaf_, self.count_, self.weight_, self.values_)
+        args = self.offset_, self.leaf_, self.count_, self.weight_, self.values_
+        return Leaves(*args, getattr(self, "shrink_", 1.0))
 
     @property
     def members_(self):
@@ -119,6 +120,9 @@ def _check(state):
     p = state.get("n_outputs_", values.shape[1])
     n, offset = len(values), state["offset_"]
     state_array(state, "values_", (n, p))
+    shrink = state_array(state, "shrink_", (p,)) if "n_outputs_" in state else np.ones(p)
+    if not ((shrink > 0) & (shrink <= 1)).all():
+        raise errors.StateError("'shrink_' of the state must be factors of at most 1.")
     weight = state_array(state, "weight_", (n,))
     leaf = state_array(state, "leaf_", (len(offset) - 1, n), "i")
     count = state_array(state, "count_", (len(offset) - 1, n), "u")

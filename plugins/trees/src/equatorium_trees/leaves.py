@@ -35,13 +35,15 @@ class Leaves:
         How often a tree has drawn a run; 0 is out of bag.
     weight : ndarray, shape (n,)
     values : ndarray, shape (n, p)
+    shrink : ndarray, shape (p,), or 1
+        What distances from the mean are multiplied by.
     """
 
-    def __init__(self, offset, leaf, count, weight, values):
+    def __init__(self, offset, leaf, count, weight, values, shrink=1.0):
         self.first = offset[:-1, None]
         self.node = leaf + self.first
         self.out = count == 0
-        self.values = values
+        self.values, self.shrink = values, shrink
         self.n = len(values)
         drawn = count * weight
         size = int(offset[-1])
@@ -143,7 +145,10 @@ class Leaves:
         fill = [((0, 0), (0, most - w.shape[1])) for w in weights]
         values = [np.pad(v, (*f, (0, 0)), "edge") for v, f in zip(values, fill, strict=True)]
         weights = [np.pad(w, f) for w, f in zip(weights, fill, strict=True)]
-        return Weighted(np.concatenate(values).swapaxes(0, 1), np.concatenate(weights).T)
+        found = Weighted(np.concatenate(values).swapaxes(0, 1), np.concatenate(weights).T)
+        if np.all(self.shrink == 1.0):
+            return found
+        return Weighted(found.mean + self.shrink * (found.values - found.mean), found.weights)
 
 
 def _listed(W, ranked):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_random_state
 
 import equatorium as eq
 from equatorium import errors
@@ -45,6 +46,14 @@ def _refuse_loops(part, whole):
     elif hasattr(part, "get_params") and not isinstance(part, type):
         for one in part.get_params(deep=False).values():
             _refuse_loops(one, whole)
+
+
+def seeded(model):
+    """Return the RandomState of a model's ``random_state``, or raise InputError."""
+    try:
+        return check_random_state(model.random_state)
+    except ValueError as error:
+        raise errors.InputError(f"random_state of {type(model).__name__}: {error}") from error
 
 
 def fresh(member, rng):

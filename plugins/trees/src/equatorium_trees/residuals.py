@@ -25,6 +25,8 @@ def folds(n, method, codes=None):
     fold[order] = np.arange(n) % min(FOLDS, n)
     if codes is not None:
         fold[np.bincount(codes)[codes] < 2] = -1
+    if fold.max() < 0:
+        raise errors.InputError(f"{method} must leave runs out, but every class has one run only.")
     return fold
 
 
