@@ -25,7 +25,7 @@ def galaxies(rng, n=3000):
     fall = (1.0 + 1.5 * age) / (1 + np.exp((rest - 3.6) / 0.035)) - 2.0 * (rest - 3.8)
     bright = 16.9 + 0.7 * rng.normal(size=n) + 5 * np.log10(z / 0.1).clip(-1)
     mags = bright.clip(14, 17.8)[:, None] + fall
-    return mags + 0.02 * rng.normal(size=mags.shape), z
+    return mags + 0.05 * rng.normal(size=mags.shape), z
 
 
 if TABLE.is_file():
@@ -60,10 +60,9 @@ axes[0].set_title(f"{source}: $\\sigma$ = {error.std():.4f}", fontsize=10)
 order = np.argsort(prediction.std[:, 0])
 for colour, share in zip(("C0", "C1", "C2"), (0.05, 0.5, 0.97), strict=True):
     i = order[int(share * len(order))]
-    values = prediction.values[:, i, 0]
-    axes[1].hist(
-        values, bins=30, range=limit, density=True, histtype="stepfilled", alpha=0.5, fc=colour
-    )
+    values, weights = prediction.values[:, i, 0], prediction.weights[:, i]
+    how = {"bins": 30, "range": limit, "density": True, "histtype": "stepfilled", "alpha": 0.5}
+    axes[1].hist(values, weights=weights, fc=colour, **how)
     axes[1].axvline(true[i], color=colour, lw=1.5)
 axes[1].set(xlabel="redshift", ylabel="predictive density", xlim=limit, yscale="symlog")
 axes[1].set_title("three galaxies; lines: their true redshifts", fontsize=10)
