@@ -104,6 +104,9 @@ def test_a_forest_of_one_bag_is_left_out_by_its_leaf_mates():
     np.fill_diagonal(same, False)
     assert_allclose(model._leaves.held_out_mean(), same @ Y / same.sum(1)[:, None], atol=1e-12)
     assert_allclose(model._leaves.held_out().mean, same @ Y / same.sum(1)[:, None], atol=1e-12)
+    few = eq.emulator("forest", n_estimators=3, random_state=0).fit(X, Y)
+    assert not few._leaves.out.any(axis=0).all()
+    assert_allclose(few.loo().mean, few.oob_prediction_, atol=1e-12)
 
 
 def test_out_of_bag_errors_are_those_of_new_runs():

@@ -6,6 +6,7 @@ from equatorium import Emulator, Ensemble, errors, state_array
 from equatorium_trees import additive, residuals
 from equatorium_trees import noise as declared
 from equatorium_trees.libraries import boost
+from equatorium_trees.nodes import whole_number
 
 
 class Boosted:
@@ -168,11 +169,3 @@ class GradientBoosting(Boosted, Ensemble, Emulator):
             self._sums = additive.Additive(state)
             self._members = self._sums.split(p)[: len(self.base_) // (2 * p)]
         return self
-
-
-def whole_number(state, name):
-    """Read a positive whole number of a state, or raise StateError."""
-    value = state.get(name)
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise errors.StateError(f"the state lacks {name!r}.")
-    return int(value)

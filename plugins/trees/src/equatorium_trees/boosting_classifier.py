@@ -5,8 +5,9 @@ from scipy.special import expit, softmax
 
 from equatorium import Classifier, Ensemble, errors, state_array
 from equatorium_trees import additive, residuals
-from equatorium_trees.boosting import Boosted, whole_number
+from equatorium_trees.boosting import Boosted
 from equatorium_trees.calibration import calibrated, check_calibration, fit_calibration
+from equatorium_trees.nodes import whole_number
 
 
 class GradientBoostingClassifier(Boosted, Ensemble, Classifier):

@@ -4,9 +4,10 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-from equatorium import Emulator, Ensemble
+from equatorium import Emulator, Ensemble, errors, state_array
 from equatorium_trees import noise as declared
 from equatorium_trees.grown import Grown
+from equatorium_trees.nodes import whole_number
 
 
 class _Leafy(Grown, Emulator):
@@ -24,6 +25,16 @@ class _Leafy(Grown, Emulator):
         self._grow(X, target, declared.weights(noise, own))
         known = self.weight_ @ noise / self.weight_.sum()
         self.shrink_ = np.sqrt(own / (own + known))
+
+    def set_state(self, state):
+        """Take on trees, runs and factors that fit together."""
+        if state:
+            p = whole_number(state, "n_outputs_")
+            state_array(state, "values_", (None, p))
+            shrink = state_array(state, "shrink_", (p,))
+            if not ((shrink > 0) & (shrink <= 1)).all():
+                raise errors.StateError("'shrink_' of the state must be factors of at most 1.")
+        return super().set_state(state)
 
     def _predict_dist(self, X):
         return self._leaves.distribution(self._nodes(X))

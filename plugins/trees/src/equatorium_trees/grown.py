@@ -9,6 +9,7 @@ from equatorium_trees import nodes
 from equatorium_trees.leaves import Leaves
 
 _FAR = 1e30
+_HUGE = 1e150  # as `fit` takes y
 
 
 class Grown:
@@ -57,7 +58,7 @@ class Grown:
         super().set_state(state)
         if state:
             self._trees = nodes.build(state)
-            self._leaves = self._runs().index()
+            self._leaves = self._runs()
         return self
 
     def _runs(self):
@@ -108,21 +109,16 @@ def _range(X):
 
 def _check(state):
     """Refuse trees, leaves and runs that do not fit together."""
-    d = state.get("n_features_in_")
-    if not isinstance(d, int | np.integer) or d < 1:
-        raise errors.StateError("the state lacks 'n_features_in_'.")
+    d = nodes.whole_number(state, "n_features_in_")
     nodes.check(state, d)
     for name in ("center_", "scale_", "importances_"):
         state_array(state, name, (d,))
     if not (state["scale_"] > 0).all():
         raise errors.StateError("'scale_' of the state must be positive.")
     values = state_array(state, "values_", (None, None))
-    p = state.get("n_outputs_", values.shape[1])
     n, offset = len(values), state["offset_"]
-    state_array(state, "values_", (n, p))
-    shrink = state_array(state, "shrink_", (p,)) if "n_outputs_" in state else np.ones(p)
-    if not ((shrink > 0) & (shrink <= 1)).all():
-        raise errors.StateError("'shrink_' of the state must be factors of at most 1.")
+    if values.dtype != np.float64 or (np.abs(values) > _HUGE).any():
+        raise errors.StateError(f"'values_' of the state must be doubles within {_HUGE:.0e}.")
     weight = state_array(state, "weight_", (n,))
     leaf = state_array(state, "leaf_", (len(offset) - 1, n), "i")
     count = state_array(state, "count_", (len(offset) - 1, n), "u")

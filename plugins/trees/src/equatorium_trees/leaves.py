@@ -13,6 +13,8 @@ References
 Meinshausen N. 2006, Journal of Machine Learning Research 7, 983
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
 
@@ -56,14 +58,18 @@ class Leaves:
         self.mean /= np.where(self.mass > 0, self.mass, 1.0)[:, None]
         self.share = drawn / self.mass[self.node]
 
-    def index(self):
-        """Let `weights` find the runs: columns in the order of the outputs."""
-        self.order = np.argsort(position(self.values), kind="stable")
+    @cached_property
+    def order(self):
+        """The runs in the order of their outputs."""
+        return np.argsort(position(self.values), kind="stable")
+
+    @cached_property
+    def members(self):
+        """The runs' shares in every node, columns in their `order`: (N, n), sparse."""
         tree, run = np.nonzero(self.share[:, self.order])
         entry = self.share[:, self.order][tree, run]
         node = self.node[:, self.order][tree, run]
-        self.members = sparse.csr_array((entry, (node, run)), shape=(len(self.mass), self.n))
-        return self
+        return sparse.csr_array((entry, (node, run)), shape=(len(self.mass), self.n))
 
     def weights(self, node, trees=None):
         """Weights of the runs, in the order of `order`, where points fall into these nodes.
@@ -110,17 +116,14 @@ class Leaves:
 
     def held_out_mean(self):
         """Mean of the same, shape (n, p), without the distribution."""
-        alone = ~self.out.any(axis=0)
-        total, trees = np.zeros_like(self.values), np.zeros((self.n, 1))
-        for node, out, share in zip(self.node, self.out, self.share, strict=True):
-            own = np.where(alone, share, 0.0)[:, None]
-            rest = 1.0 - own
-            good = (out | alone)[:, None] & (rest > 1e-9)
-            mean = (self.mean[node] - own * self.values) / np.where(good, rest, 1.0)
-            total += np.where(good, mean, 0.0)
-            trees += good
-        whole = self.values.mean(axis=0)
-        return np.where(trees > 0, total / np.maximum(trees, 1), whole)
+        asked = self.out | ~self.out.any(axis=0)
+        total, weight = np.zeros_like(self.values), np.zeros((self.n, 1))
+        for node, trees, share in zip(self.node, asked[..., None], self.share, strict=True):
+            own = share[:, None]
+            total += np.where(trees, self.mean[node] - own * self.values, 0.0)
+            weight += np.where(trees, 1.0 - own, 0.0)
+        alone = weight < 1e-9 * asked.sum(axis=0)[:, None]
+        return np.where(alone, self.values.mean(axis=0), total / np.where(alone, 1.0, weight))
 
     def _others(self, runs, W):
         """Take the runs' own weights out of their rows."""

@@ -82,6 +82,14 @@ def check(state, d):
         raise errors.StateError(f"'feature_' of the state must name one of {d} inputs.")
 
 
+def whole_number(state, name):
+    """Read a positive whole number of a state, or raise StateError."""
+    value = state.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise errors.StateError(f"the state needs a whole number {name!r}, not {value!r:.80}.")
+    return int(value)
+
+
 def build(state):
     """Build scikit-learn's compiled trees from checked arrays; only their `apply` is of use."""
     kind, dtype = _compiled()
