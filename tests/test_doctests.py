@@ -41,6 +41,7 @@ PAGES = [
     "residual_gp",
     "samplers",
     "spectra",
+    "trees",
     "trend_gp",
 ]
 

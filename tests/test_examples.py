@@ -263,7 +263,28 @@ def test_the_observed_nebula_is_where_the_grid_itself_puts_it(tmp_path):
         assert found[name][1] == pytest.approx(sd[j], rel=0.2), name
 
 
-@pytest.mark.parametrize("name", ["gp", "galaxies", "regression", "example"])
+TREES = ROOT / "examples" / "trees"
+
+
+def test_many_trees_vary_less_than_one_by_the_law(tmp_path):
+    out = run(TREES / "one_or_many.py", tmp_path)
+    rms = dict(re.findall(r"(\w+): rms error ([\d.]+)", out))
+    assert float(rms["bagging"]) < 0.7 * float(rms["tree"]) > float(rms["adaboost"])
+    single = float(re.search(r"members: variance ([\d.]+)", out).group(1))
+    many, law = map(float, re.search(r"mean of 30: variance ([\d.]+), law ([\d.]+)", out).groups())
+    assert many == pytest.approx(law, rel=0.1) and many < 0.5 * single
+    assert (tmp_path / "one_or_many.png").stat().st_size > 10_000
+
+
+def test_redshifts_of_generated_galaxies_have_distributions(tmp_path, monkeypatch):
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    out = run(TREES / "photoz.py", tmp_path)
+    assert "generated" in out and (tmp_path / "photoz.png").stat().st_size > 10_000
+    inside = float(re.search(r"intervals hold ([\d.]+) %", out).group(1))
+    assert 85 < inside < 95
+
+
+@pytest.mark.parametrize("name", ["gp", "galaxies", "regression", "trees", "manifold", "example"])
 def test_a_plugin_is_found_through_its_entry_point(name):
     from equatorium import registry
 
