@@ -36,8 +36,7 @@ class Likelihood(ABC):
     ----------
     surrogate : Surrogate, SpectralModel or ModelFunction
         Its predictions and their covariance over named outputs, with the report of its validation;
-        emulated spectra as an instrument sees them; or a model that is cheap enough to be called
-        itself.
+        emulated spectra as an instrument sees them; or a model cheap enough to be called itself.
     observation : Observation
         The q data; its covariance holds measurement errors only.
     discrepancy : Discrepancy, optional
@@ -48,8 +47,7 @@ class Likelihood(ABC):
         False leaves the emulator's covariance out, as if it were exact. It is recorded with all
         that follows; the honest value is True.
     override : str
-        Why the emulator may judge although it did not pass its validation; empty if it passed. It
-        is recorded likewise.
+        Why the emulator may judge without a passed validation, or empty; recorded likewise.
     chunk : int
         Most points that are predicted at once, to bound memory.
     free : mapping of str to str, optional
