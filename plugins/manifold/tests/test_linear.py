@@ -155,3 +155,44 @@ def test_gaps_raise_with_the_remedy():
 def test_hmf_names_bad_options(options, text):
     with pytest.raises(InputError, match=text):
         eq.embedder("hmf", **options).fit(np.random.default_rng(0).normal(size=(9, 4)))
+
+
+def mixtures(rng, n=150, p=30, noise=0.05):
+    H = np.abs(rng.normal(size=(3, p))) * (rng.random((3, p)) < 0.5)
+    X = rng.exponential(size=(n, 3)) @ H
+    return X, X + noise * rng.normal(size=X.shape)
+
+
+@pytest.mark.parametrize(("name", "options"), [("nmf", {}), ("hmf", {"nonnegative": True})])
+def test_nonnegative_factors_fill_gaps_of_noisy_rows(name, options):
+    rng = np.random.default_rng(10)
+    X, Y = mixtures(rng)
+    ivar = np.where(rng.random(X.shape) < 0.4, 0.0, 400.0)
+    assert (Y[ivar > 0] < 0).any()
+    model = eq.embedder(name, n_components=3, **options).fit(Y, ivar=ivar)
+    Z = model.transform(np.where(ivar > 0, Y, 1e30), ivar=ivar)
+    assert (model.components_ >= 0).all() and (Z >= 0).all()
+    hidden = (model.inverse_transform(Z) - X)[ivar == 0]
+    assert np.sqrt(np.mean(hidden**2)) < 0.06 < 0.3 < np.std(X[ivar == 0])
+
+
+def test_nmf_without_errors_is_as_good_as_scikit_learns():
+    X = np.abs(mixtures(np.random.default_rng(11))[1])
+    ours = eq.embedder("nmf", n_components=3).fit(X)
+    theirs = decomposition.NMF(3, init="nndsvda", max_iter=1000, tol=1e-5, random_state=0).fit(X)
+    assert ours.cost_ <= theirs.reconstruction_err_**2 * 1.001
+    weighted = eq.embedder("nmf", n_components=3).fit(X, ivar=np.ones_like(X))
+    assert weighted.cost_ < 1.05 * ours.cost_
+    with pytest.raises(InputError, match="ivar"):
+        eq.embedder("nmf").fit(X - 1.0)
+
+
+def test_nonnegative_least_squares_are_scipys():
+    from scipy.optimize import nnls
+
+    from equatorium_manifold.nonnegative import solve_nonnegative
+
+    rng = np.random.default_rng(12)
+    M, y = rng.normal(size=(8, 20, 4)) + 0.5, rng.normal(size=(8, 20))
+    ours = solve_nonnegative(np.swapaxes(M, 1, 2) @ M, np.einsum("mpk,mp->mk", M, y))
+    np.testing.assert_allclose(ours, [nnls(a, b)[0] for a, b in zip(M, y, strict=True)], atol=1e-8)

@@ -81,3 +81,13 @@ class Streamed(Embedder):
 
     def _learn(self, blocks: Blocks) -> None:
         raise NotImplementedError
+
+
+def filled(X: FloatArray, ivar: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Return rows to start from, their values of little or no weight near the mean; the mean."""
+    if ivar is None:
+        return X, X.mean(axis=0)
+    weight = np.where(np.isinf(ivar), 1.0, ivar)
+    mean = (weight * X).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-300)
+    typical = np.median(weight[weight > 0]) if weight.any() else 1.0
+    return mean + weight / (weight + 0.01 * typical) * (X - mean), mean

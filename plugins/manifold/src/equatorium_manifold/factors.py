@@ -12,6 +12,7 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 from equatorium.checks import FloatArray
+from equatorium_manifold.nonnegative import solve_nonnegative
 
 _FLAT = 1e-8  # a flat prior is one that is this much wider: rows without a pixel stay finite
 _TINY = 1e-300
@@ -32,6 +33,8 @@ class Factors:
         The variance s^2 that is no measurement error.
     prior : bool
         Whether scores have the prior N(0, Lambda), or are free.
+    nonnegative : bool
+        Whether scores and components are held so; the mean is then zero.
     """
 
     mean: FloatArray
@@ -39,6 +42,7 @@ class Factors:
     spread: FloatArray
     scatter2: float
     prior: bool = True
+    nonnegative: bool = False
 
     @property
     def k(self) -> int:
@@ -70,6 +74,8 @@ class Factors:
         A = self.normal(weight)
         np.einsum("...ii->...i", A)[...] += self.precision
         right = (weight * R) @ self.components.T
+        if self.nonnegative:
+            return solve_nonnegative(A, right), A
         return np.asarray(np.linalg.solve(A, right[..., None])[..., 0]), A
 
 
@@ -130,16 +136,29 @@ class Sums:
 
 def step(now: Factors, sums: Sums, *, smooth: float, learn_scatter: bool) -> Factors:
     """Return the next parameters, with the scores' variance taken into the components."""
+    if now.nonnegative:
+        return _nonnegative_step(now, sums, learn_scatter)
     raw = sums.solve(smooth)
     shift = sums.first / sums.rows
     second = sums.second / sums.rows - np.outer(shift, shift)
     root = np.linalg.cholesky(second + np.eye(now.k) * (1e-14 * np.trace(second) + _TINY))
     _, size, axes = np.linalg.svd(root.T @ raw[:-1], full_matrices=False)
-    scatter2 = now.scatter2
-    if learn_scatter:
-        scatter2 *= sums.squares / max(sums.weight, _TINY)
+    scatter2 = _next_scatter(now, sums, learn_scatter)
     mean = now.mean + raw[-1] + shift @ raw[:-1]
     return replace(now, mean=mean, components=signed(axes), spread=size**2, scatter2=scatter2)
+
+
+def _next_scatter(now: Factors, sums: Sums, learn: bool) -> float:
+    return now.scatter2 * (sums.squares / max(sums.weight, _TINY) if learn else 1.0)
+
+
+def _nonnegative_step(now: Factors, sums: Sums, learn_scatter: bool) -> Factors:
+    k = now.k
+    V = solve_nonnegative(unpack(sums.normal)[:, :k, :k], sums.right[:, :k]).T
+    length = np.maximum(np.linalg.norm(V, axis=1), _TINY)
+    spread = np.diag(sums.second) / sums.rows * length**2
+    scatter2 = _next_scatter(now, sums, learn_scatter)
+    return replace(now, components=V / length[:, None], spread=spread, scatter2=scatter2)
 
 
 def signed(components: FloatArray) -> FloatArray:

@@ -7,8 +7,9 @@ from sklearn.utils.extmath import randomized_svd
 
 from equatorium import Dense, Gaussian, errors, state_array
 from equatorium.checks import FloatArray
-from equatorium_manifold.blocks import Blocks, Streamed
+from equatorium_manifold.blocks import Blocks, Streamed, filled
 from equatorium_manifold.factors import Factors, Sums, signed, step
+from equatorium_manifold.nonnegative import first_components
 
 _START = 4000  # rows that the first guess is made from
 
@@ -40,6 +41,9 @@ class HMF(Streamed):
     smooth : float
         How strongly neighbouring pixels of components are held together, as a multiple of the
         weight of the data; it fills pixels that few rows have seen.
+    nonnegative : bool
+        Hold components and scores at zero or above, without mean and prior; cannot be smooth. The
+        covariance of scores is then that of free ones. `nmf` does much the same by other steps.
     max_iter : int
     tol : float
         Stop when the log-likelihood gains less than this for every row.
@@ -77,6 +81,7 @@ class HMF(Streamed):
         prior=True,
         scatter=None,
         smooth=0.0,
+        nonnegative=False,
         max_iter=50,
         tol=0.02,
         random_state=0,
@@ -85,6 +90,7 @@ class HMF(Streamed):
         self.prior = prior
         self.scatter = scatter
         self.smooth = smooth
+        self.nonnegative = nonnegative
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
@@ -122,12 +128,21 @@ class HMF(Streamed):
         if not self.smooth >= 0 or self.max_iter < 1:
             raise errors.InputError("HMF: smooth must be at least 0 and max_iter at least 1.")
 
+        if self.smooth and self.nonnegative:
+            raise errors.InputError("HMF: components cannot be held smooth and non-negative both.")
+
     def _start(self, blocks: Blocks) -> Factors:
         """Make a first guess: principal components of some rows, gaps filled by the mean."""
         X, ivar = blocks.sample(max(_START, 2 * self.n_components))
-        seen = np.ones(X.shape, bool) if ivar is None else ivar > 0
-        mean = X.sum(axis=0, where=seen) / np.maximum(seen.sum(axis=0), 1)
-        R = np.where(seen, X - mean, 0.0)
+        start, mean = filled(X, ivar)
+        values = X.size if ivar is None else np.count_nonzero(ivar)
+        if self.nonnegative:
+            axes = first_components(start, self.n_components)
+            left = 0.1 * float(np.var(start))
+            scatter2 = left if self.scatter is None else float(self.scatter) ** 2
+            spread = np.full(len(axes), float((mean**2).sum()))
+            return Factors(0.0 * mean, axes, spread, scatter2, prior=False, nonnegative=True)
+        R = start - mean
         small = min(X.shape) <= 1000
         if small:
             _, size, axes = np.linalg.svd(R, full_matrices=False)
@@ -135,7 +150,7 @@ class HMF(Streamed):
         else:
             _, size, axes = randomized_svd(R, self.n_components, random_state=self.random_state)
         total = float((R**2).sum())
-        left = max(total - float((size**2).sum()), 1e-6 * total) / max(seen.sum(), 1)
+        left = max(total - float((size**2).sum()), 1e-6 * total) / max(values, 1)
         scatter2 = left if self.scatter is None else float(self.scatter) ** 2
         spread = size**2 / len(X)
         return Factors(mean, signed(axes), spread, scatter2, bool(self.prior))
@@ -143,7 +158,8 @@ class HMF(Streamed):
     @property
     def _factors(self) -> Factors:
         parts = self.mean_, self.components_, self.spread_
-        return Factors(*parts, self.scatter_**2, bool(self.prior))
+        prior = bool(self.prior) and not self.nonnegative
+        return Factors(*parts, self.scatter_**2, prior, bool(self.nonnegative))
 
     def _transform(self, X: FloatArray, ivar: FloatArray | None) -> FloatArray:
         return self._scores(X, ivar)[0]
