@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from equatorium.checks import FloatArray
+from equatorium_manifold.nonnegative import solve_nonnegative
 
 _VALUES = 2**22  # in one gathering of neighbours
 
@@ -16,12 +17,14 @@ def nearest(rows: FloatArray, X: FloatArray, k: int) -> tuple[np.ndarray, FloatA
     return index, distance
 
 
-def barycentric(rows: FloatArray, X: FloatArray, k: int) -> tuple[np.ndarray, FloatArray]:
+def barycentric(
+    rows: FloatArray, X: FloatArray, k: int, convex: bool = False
+) -> tuple[np.ndarray, FloatArray]:
     r"""Return neighbours and the weights by which they make up every X, both (m, k).
 
     The weights minimise :math:`|x - \sum_j w_j x_j|^2` with :math:`\sum_j w_j = 1` and a little
     regularisation (Roweis & Saul 2000, doi:10.1126/science.290.5500.2323); a training row is made
-    up of itself alone.
+    up of itself alone. ``convex`` allows no negative weights: X is put between its neighbours.
     """
     index, _ = nearest(rows, X, k)
     weights = np.empty(index.shape)
@@ -31,7 +34,12 @@ def barycentric(rows: FloatArray, X: FloatArray, k: int) -> tuple[np.ndarray, Fl
         size = np.trace(gram, axis1=1, axis2=2)
         ridge = 1e-3 * np.where(size > 0, size, 1.0)
         np.einsum("mkk->mk", gram)[...] += ridge[:, None]
-        w = np.linalg.solve(gram, np.ones((*gram.shape[:2], 1)))[..., 0]
+        one = np.ones(gram.shape[:2])
+        w = (
+            solve_nonnegative(gram, one)
+            if convex
+            else np.linalg.solve(gram, one[..., None])[..., 0]
+        )
         weights[part] = w / w.sum(axis=1, keepdims=True)
     known = itself(rows, X, index)
     weights[known >= 0] = 0.0
@@ -80,6 +88,9 @@ def local_linear(
     size = np.trace(S, axis1=1, axis2=2)
     np.einsum("mqq->mq", S)[...] += (1e-3 * size + 1e-300)[:, None]
     slope = np.linalg.solve(S, target[..., None])[..., 0]
+    # Far off all places the plane says nothing: go no farther than the places reach.
+    far = np.sqrt((slope * target).sum(axis=1) / (4.0 * Z.shape[1]))
+    slope /= np.maximum(far, 1.0)[:, None]
     return index, w * (1 + np.einsum("mkq,mq->mk", off, slope))
 
 

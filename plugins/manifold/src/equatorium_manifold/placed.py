@@ -10,7 +10,7 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
 from equatorium_manifold.neighbours import barycentric, combine, local_linear
 
-_MOST = 2000  # rows on which the way back is measured
+_MOST = 500  # rows on which the way back is measured
 
 
 class Placed(Embedder):
@@ -18,8 +18,8 @@ class Placed(Embedder):
 
     A new row is written as the sum of its nearest training rows with weights that sum to one, and
     put at the same sum of their places: the extension of LLE itself. For methods that have no way
-    of their own to place new rows this is a fallback, and the capability ``fallback:transform``
-    says so. A training row is put where it was.
+    of their own to place new rows this is a fallback, with weights that are not negative, and the
+    capability ``fallback:transform`` says so. A training row is put where it was.
 
     The way back is a fallback for all: the plane fitted to the training rows whose places are
     nearest, flagged ``fallback:inverse``. How far it is off training rows that it is not given
@@ -71,7 +71,8 @@ class Placed(Embedder):
 
     def _transform(self, X: FloatArray, ivar: FloatArray | None) -> FloatArray:
         k = self._neighbours(len(self.rows_))
-        return combine(self.embedding_, *barycentric(self.rows_, X, k))
+        convex = "fallback:transform" in self.capabilities_
+        return combine(self.embedding_, *barycentric(self.rows_, X, k, convex))
 
     def _inverse_transform(self, Z: FloatArray) -> FloatArray:
         if Z.shape[1] != self.embedding_.shape[1]:

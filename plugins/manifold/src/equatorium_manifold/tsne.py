@@ -121,9 +121,9 @@ class TSNE(Placed):
         )
         held = openTSNE.TSNEEmbedding(self.embedding_, SimpleNamespace(P=self.embedding_))
         start = np.median(self.embedding_[near], axis=1)
-        placed = openTSNE.PartialTSNEEmbedding(
-            start, held, P, dof=1, n_jobs=self.n_jobs, **self._repulsion(len(self.rows_))
-        ).optimize(
+        theta = 0.0 if self.method == "exact" else 0.5
+        how = {"negative_gradient_method": "bh", "theta": theta, "n_jobs": self.n_jobs}
+        placed = openTSNE.PartialTSNEEmbedding(start, held, P, dof=1, **how).optimize(
             n_iter=250, learning_rate=0.1, exaggeration=1.5, momentum=0.8, max_grad_norm=0.25
         )
         Z = np.array(placed)
