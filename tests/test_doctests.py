@@ -33,6 +33,7 @@ PAGES = [
     "calibration",
     "checks",
     "likelihoods",
+    "manifold",
     "multifidelity_gp",
     "priors",
     "regression_models",

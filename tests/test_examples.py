@@ -155,6 +155,20 @@ def test_the_shipped_table_is_what_its_script_makes():
     assert np.all(np.abs(again - runs.Y[7]) < 6 * np.sqrt(runs.noise[7]) + 0.02)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [("zoo", ["zoo"]), ("digits", ["digits", "digits_map"]), ("gappy_digits", ["gappy_digits"])],
+)
+def test_the_manifold_scripts_run(name, figures, tmp_path):
+    path = ROOT / "examples" / "manifolds" / f"{name}.py"
+    assert len(path.read_text().splitlines()) <= 100
+    out = run(path, tmp_path)
+    assert "t-SNE" in out
+    for figure in figures:
+        assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
+
+
 NEBULA = ROOT / "examples" / "nebula" / "hii_region.py"
 
 

@@ -50,12 +50,13 @@ class UMAP(Placed):
         return {"n_epochs": 200, "n_neighbors": 6}
 
     def _embed(self, X: FloatArray) -> FloatArray:
-        import umap
-
         few = len(X) <= self.n_components + 2  # too few for its spectral start
         with warnings.catch_warnings():
-            # It tells that a seed means one thread: said in its documentation.
+            # It tells that tensorflow is not there, and that a seed means one thread: both known.
+            warnings.simplefilter("ignore", ImportWarning)
             warnings.filterwarnings("ignore", message="n_jobs value", category=UserWarning)
+            import umap
+
             found = umap.UMAP(
                 n_components=self.n_components,
                 n_neighbors=max(2, self._neighbours(len(X))),
