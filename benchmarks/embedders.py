@@ -77,6 +77,7 @@ def spectra(**_):
     flux, labels = file["flux"].astype(float), [np.log10(file["teff"]), file["logg"], file["feh"]]
     good = np.isfinite(flux).all(axis=1) & np.isfinite(labels).all(axis=0)
     flux, labels = flux[good], np.array(labels).T[good]
+    flux = flux.reshape(len(flux), -1, 5).mean(axis=2)  # bins of 4.5 Angstrom
     flux /= np.median(flux, axis=1, keepdims=True)
     n, p = flux.shape
     names = ("log Teff", "log g", "[Fe/H]")

@@ -19,7 +19,7 @@ embedders = {
     "spectral": eq.embedder("spectral"),
     "t-SNE": eq.embedder("tsne"),
 }
-comparison = eq.compare_embedders(embedders, X, labels=(4 * along).round().astype(int))
+comparison = eq.compare_embedders(embedders, X, labels=along.round().astype(int))
 print(comparison)
 print(f"intrinsic dimension of the points: {eq.intrinsic_dimension(X):.1f}")
 eq.plots.compared_embeddings(comparison).savefig("zoo.png")

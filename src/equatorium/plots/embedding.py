@@ -60,7 +60,7 @@ def embedding_map(
     beside = bool(chosen) and spectra is not None
     figure = blank(9.5 if beside else 5.6, 4.6)
     panels = figure.subplots(1, 2 if beside else 1, squeeze=False)[0]
-    _scatter(figure, panels[0], Z, labels, label)
+    _scatter(figure, panels[0], Z, labels, label, panels[:1])
     panels[0].set(xlabel=axes[0], ylabel=axes[1])
     for number, row in enumerate(chosen):
         colour = PALETTE[number % len(PALETTE)]
@@ -74,7 +74,7 @@ def embedding_map(
             colour = PALETTE[number % len(PALETTE)]
             panels[1].plot(x, values[row] - number * step, color=colour, lw=1, label=f"row {row}")
         panels[1].set(xlabel=spectrum_axes[0], ylabel=spectrum_axes[1])
-        panels[1].legend(loc="best")
+        panels[1].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4)
         if len(chosen) > 1:
             panels[1].set_ylabel(f"{spectrum_axes[1]}, shifted")
     return figure
@@ -100,7 +100,8 @@ def compared_embeddings(comparison: "EmbedderComparison") -> "Figure":
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, score in zip(panels, shown, strict=False):
         first = axis is panels[0]
-        _scatter(figure if first else None, axis, score.Z, comparison.labels, "", size=5)
+        whole = figure if first else None
+        _scatter(whole, axis, score.Z, comparison.labels, "", panels, size=5)
         axis.set(xticks=[], yticks=[])
         numbers = {"trust": score.trustworthiness, "k-NN": score.accuracy}
         said = ", ".join(f"{k} {v:.2f}" for k, v in numbers.items() if np.isfinite(v))
@@ -111,7 +112,13 @@ def compared_embeddings(comparison: "EmbedderComparison") -> "Figure":
 
 
 def _scatter(
-    figure: "Figure | None", axis: Any, Z: Any, labels: Any, label: str, size: float = 12
+    figure: "Figure | None",
+    axis: Any,
+    Z: Any,
+    labels: Any,
+    label: str,
+    beside: Any,
+    size: float = 12,
 ) -> None:
     how: dict[str, Any] = {"s": size, "linewidths": 0, "picker": True}
     if labels is None:
@@ -125,7 +132,7 @@ def _scatter(
             axis.scatter(*Z[~known, :2].T, color=BACKGROUND, **how)
         points = axis.scatter(*Z[known, :2].T, c=labels[known], cmap=SEQUENTIAL, **how)
         if figure is not None:
-            figure.colorbar(points, ax=axis, label=label)
+            figure.colorbar(points, ax=list(beside), label=label)
         return
     from matplotlib import colormaps
 

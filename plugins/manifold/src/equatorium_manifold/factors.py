@@ -110,8 +110,11 @@ class Sums:
         left = R - Z @ now.components
         same = W.shape != R.shape  # complete rows without errors
         repeat = R.size / W.size
-        self.squares += float((W**2 * left**2).sum() + (C * now.normal(W**2)).sum())
-        self.weight += repeat * float(W.sum())
+        some = slice(None, None, 4 if len(Z) >= 400 else 1)  # one number needs no more rows
+        W2 = W if same else W[some]
+        square = now.normal(W2**2)
+        self.squares += float((W2**2 * left[some] ** 2).sum() + (C[some] * square).sum())
+        self.weight += float(np.broadcast_to(W2, left[some].shape).sum())
         logs = np.log(W, where=W > 0, out=np.zeros_like(W))
         self.cost += float((W * left**2).sum()) - repeat * float(logs.sum())
         if now.prior:

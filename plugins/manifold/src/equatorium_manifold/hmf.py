@@ -83,7 +83,7 @@ class HMF(Streamed):
         smooth=0.0,
         nonnegative=False,
         max_iter=50,
-        tol=0.02,
+        tol=0.05,
         random_state=0,
     ):
         self.n_components = n_components
