@@ -73,6 +73,12 @@ class Streamed(Embedder):
         blocks = Blocks(X, ivar, self._checked)
         return np.concatenate([self._transform(*block) for block in blocks])
 
+    def fit_transform(self, X: Any, y: Any = None, *, ivar: Any = None) -> FloatArray:
+        """Learn the map and return the coordinates of the same rows, in memory or on disk."""
+        if not on_disk(X):
+            return super().fit_transform(X, y, ivar=ivar)
+        return self.fit(X, y, ivar=ivar).transform(X, ivar=ivar)
+
     def _fit(self, X: FloatArray, ivar: FloatArray | None) -> None:
         self._learn(Blocks(X, ivar))
 

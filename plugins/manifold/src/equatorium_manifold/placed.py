@@ -10,7 +10,7 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
 from equatorium_manifold.neighbours import barycentric, combine, local_linear
 
-_MOST = 500  # rows on which the way back is measured
+_MOST = 200  # rows on which the way back is measured
 
 
 class Placed(Embedder):
@@ -32,7 +32,7 @@ class Placed(Embedder):
     rows_ : ndarray, shape (n, p)
         The training rows.
     reach_ : int
-        Number of places that the plane is fitted to: which of four misses by least.
+        Number of places that the plane is fitted to: which of two misses by least.
     inverse_error_ : ndarray, shape (p,)
         Root mean squared error of `inverse_transform`, each row predicted from the others.
     """
@@ -85,7 +85,7 @@ class Placed(Embedder):
         """Return the numbers of places to fit a plane to, that there are enough rows for."""
         n, k = self.embedding_.shape
         most = max(n - 2, 1)
-        return sorted({min(factor * (k + 1), most) for factor in (2, 3, 5, 8)})
+        return sorted({min(factor * (k + 1), most) for factor in (3, 8)})
 
     def _missed(self, reach: int) -> FloatArray:
         """Return the root mean squared error of rows predicted from the others, shape (p,)."""
