@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PLUGINS = gp galaxies samplers manifold example
+PLUGINS = gp galaxies samplers manifold regression example
 EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) -e "plugins/samplers[dynesty,pocomc]" -e "plugins/manifold[tsne,umap]"
 STUDY  ?= examples/galaxy_formation/study.toml
+JOBS   ?= 2
 # One BLAS thread each: the work is parallel over runs, and idle BLAS threads spin.
 THREADS = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 RUN     = $(THREADS) $(BIN)
@@ -23,7 +24,7 @@ run: setup
 	$(RUN)/equatorium run $(STUDY)
 
 test: lint
-	$(RUN)/python -m pytest -m "not slow"
+	$(RUN)/python -m pytest -m "not slow" -n $(JOBS) --dist worksteal
 
 test-slow: setup
 	$(RUN)/python -m pytest -m slow

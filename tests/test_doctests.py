@@ -36,6 +36,7 @@ PAGES = [
     "manifold",
     "multifidelity_gp",
     "priors",
+    "regression",
     "regression_models",
     "residual_gp",
     "samplers",

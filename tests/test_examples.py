@@ -88,6 +88,30 @@ def test_a_line_with_outliers_is_found(tmp_path):
     assert (tmp_path / "corner.png").exists()
 
 
+def test_local_lines_are_better_at_the_edges_than_means(tmp_path):
+    out = run(ROOT / "examples" / "local_regression" / "three_ways.py", tmp_path)
+    error = {name: float(e) for name, e in re.findall(r"([\w-]+): rms error ([\d.]+)", out)}
+    assert error["local-linear"] < error["kernel"] < error["knn"] < 0.04
+    assert (tmp_path / "local_regression.png").stat().st_size > 10_000
+
+
+def test_a_prior_tames_basis_functions_and_lasso_drops_coefficients(tmp_path):
+    out = run(ROOT / "examples" / "basis_functions" / "shrinkage.py", tmp_path)
+    wild, tame = map(float, re.findall(r"rms error ([\d.]+)", out))
+    assert tame < 0.25 < wild
+    ridge, lasso = map(int, re.findall(r"(\d) coefficients left", out))
+    assert ridge == 8 and 3 <= lasso < 8
+    assert (tmp_path / "shrinkage.png").stat().st_size > 10_000
+
+
+def test_robust_lines_are_nearer_to_the_good_points(tmp_path):
+    out = run(ROOT / "examples" / "robust_lines" / "robust.py", tmp_path)
+    slopes = [float(slope) for slope in re.findall(r"slope ([\d.]+)", out)]
+    assert slopes == sorted(slopes) and slopes[0] == pytest.approx(1.08, abs=0.01)
+    assert slopes[-1] == pytest.approx(2.24, abs=0.11)  # Hogg, Bovy & Lang 2010
+    assert (tmp_path / "robust_lines.png").stat().st_size > 10_000
+
+
 PLANET = ROOT / "examples" / "radial_velocity" / "planet.py"
 
 
@@ -232,7 +256,7 @@ def test_the_observed_nebula_is_where_the_grid_itself_puts_it(tmp_path):
         assert found[name][1] == pytest.approx(sd[j], rel=0.2), name
 
 
-@pytest.mark.parametrize("name", ["gp", "galaxies", "example"])
+@pytest.mark.parametrize("name", ["gp", "galaxies", "regression", "example"])
 def test_a_plugin_is_found_through_its_entry_point(name):
     from equatorium import registry
 

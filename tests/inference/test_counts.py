@@ -10,7 +10,9 @@ from equatorium.errors import InputError, ShapeError
 from equatorium.records.covariance import Dense, Diagonal, LowRank
 
 N = np.array([3.0, 0.0, 12.0, 250.0])
-MODEL = eq.ModelFunction(lambda a, b: a + b * np.arange(4.0))
+MODEL = eq.ModelFunction(
+    lambda a, b: a + b * np.arange(4.0), jacobian=lambda a, b: (1.0, np.arange(4.0))
+)
 SEEN = eq.Observation(N, np.zeros(4))
 THETA = np.column_stack([np.linspace(-2.0, 3.0, 6), np.linspace(2.5, -1.0, 6)])
 
@@ -112,7 +114,45 @@ def test_free_scatter_of_the_latent_is_the_discrepancy_of_counts():
         for t, s in zip(THETA[1:5], theta[:, 2], strict=True)
     ]
     assert likelihood.log_likelihood(theta) == pytest.approx(expected, rel=1e-10)
-    assert "counts" in likelihood.why_no_gradient()
+
+
+LATENTS = {
+    "sure": Diagonal(np.zeros(4)),
+    "independent": Diagonal(np.array([0.01, 0.5, 0.1, 0.2])),
+    "correlated": Dense(0.3 * np.eye(4) + 0.2),
+}
+
+
+@pytest.mark.parametrize("family", [poisson, binomial])
+@pytest.mark.parametrize("latent", LATENTS)
+def test_the_gradient_is_that_of_the_number(family, latent, differences):
+    """By the model's parameters, and by a free scatter, which moves the covariance."""
+    one = eq.Discrepancy(diagonal=True)
+    for options in ({}, {"discrepancy": one, "free": {"std": "scatter"}}):
+        likelihood = family(extra=LATENTS[latent], **options)
+        theta = np.column_stack([THETA, np.linspace(0.1, 0.6, 6)])[1:5, : len(likelihood.names)]
+        values, gradient = likelihood.log_likelihood_and_gradient(theta)
+        assert values == pytest.approx(likelihood.log_likelihood(theta), rel=1e-10)
+        true = differences(likelihood.log_likelihood, theta)
+        assert gradient == pytest.approx(true, rel=1e-5, abs=1e-5 * np.abs(true).max())
+
+
+@pytest.mark.parametrize("correlated", [True, False])
+def test_the_gradient_through_an_emulator(correlated, differences):
+    pytest.importorskip("equatorium_gp")
+    space = eq.Space([eq.Parameter("a", -1, 1), eq.Parameter("b", 1, 9, "log")])
+    theta = space.sample(25, 0)
+    Y = np.stack([np.sin(2 * theta[:, 0]), 2 + theta[:, 0], np.log(theta[:, 1])], axis=1)
+    Y += 0.2 * np.random.default_rng(3).standard_normal(Y.shape)
+    runs = eq.Runs(space, eq.Outputs(["y0", "y1", "y2"]), theta, Y)
+    emulator = eq.emulator("trend-gp", output_correlation=correlated, random_state=0)
+    surrogate = eq.Surrogate.fitted(runs, emulator)
+    seen = eq.Observation([3, 20, 0], np.zeros(3), names=runs.outputs.names)
+    likelihood = eq.PoissonLikelihood(surrogate, seen, override="test", exposure=2.0)
+    x = space.from_unit(np.random.default_rng(1).uniform(0.1, 0.9, (5, 2)))
+    _, gradient = likelihood.log_likelihood_and_gradient(x)
+    true = differences(likelihood.log_likelihood, x)
+    assert gradient == pytest.approx(true, rel=1e-4, abs=1e-5 * np.abs(true).max())
 
 
 def test_hopeless_points_are_finite_and_low():

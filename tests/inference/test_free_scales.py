@@ -43,6 +43,16 @@ def points(d, m=7):
     return np.random.default_rng(0).uniform(0.2, 2.0, (m, d))
 
 
+@pytest.mark.filterwarnings("ignore::equatorium.errors.NotConvergedWarning")
+def test_a_sampler_tells_that_there_is_no_emulator():
+    space = eq.Space([eq.Parameter("slope", -5, 5), eq.Parameter("intercept", -5, 5)])
+    few = eq.sampler("batched-ensemble", walkers=8, until={}, max_steps=20)
+    draws = few.run(eq.Posterior(space, fitted()), rng=1, progress=False)
+    told = draws.meta["provenance"]
+    assert told["emulator"] is None
+    assert told["likelihood"] == "GaussianLikelihood"
+
+
 # -- a model that is cheap enough ----------------------------------------------------------
 
 

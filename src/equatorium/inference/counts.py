@@ -6,14 +6,7 @@ Its uncertainty, with that of discrepancy and simulator, is Gaussian there, and 
 .. math::
    L(\theta) = \int \prod_i p(n_i \mid f_i)\; N(f;\, R\,\mu(\theta), \Sigma(\theta))\; df
 
-Where :math:`\Sigma` is diagonal this is a product of integrals over single data, each done by
-Gauss-Hermite quadrature about its own peak. Else it is Laplace's approximation about the joint
-peak, whose relative error falls as one over the counts. Without uncertainty both are exact.
-
-References
-----------
-Liu & Pierce 1994, doi:10.1093/biomet/81.3.624 (quadrature about the peak); Rasmussen & Williams
-2006, Gaussian Processes for Machine Learning, section 3.4 (Laplace's approximation).
+How is told in `equatorium.inference.latents`; without uncertainty it is exact.
 """
 
 from abc import abstractmethod
@@ -21,24 +14,17 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, gammaln, log_expit, logsumexp
+from scipy.special import expit, gammaln, log_expit
 
 from equatorium.checks import FloatArray, finite, floats
-from equatorium.errors import InputError, NotFiniteError, ShapeError
+from equatorium.errors import InputError, ShapeError
+from equatorium.inference.latents import log_integral, log_integral_and_slopes
 from equatorium.inference.likelihood_base import Likelihood
-from equatorium.records.covariance import Covariance, Diagonal
 from equatorium.records.observation import Observation
-from equatorium.records.prediction import Gaussian
-
-_NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(20)
-_LOG_WEIGHTS = np.log(_WEIGHTS) + np.square(_NODES)
-_STEPS = 100  # of Newton's method, at most: each is safe-guarded, and a handful is the rule
 
 
 class CountLikelihood(Likelihood):
     """Counts, independent of each other given the latents; see `PoissonLikelihood`."""
-
-    _gradient_free = "the likelihood of counts has none"
 
     def __init__(self, surrogate: Any, observation: Observation, *args: Any, **options: Any):
         super().__init__(surrogate, observation, *args, **options)
@@ -63,12 +49,31 @@ class CountLikelihood(Likelihood):
             )
 
     @abstractmethod
-    def _terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Log p(n | f), its slope and minus its curvature (positive), all of f's shape."""
+    def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Log p(n | f), its slope and minus its curvature (positive), all of f's shape (m, q)."""
+
+    @abstractmethod
+    def skew(self, f: FloatArray) -> FloatArray:
+        """Give the slope of minus the curvature, of f's shape (m, q)."""
 
     def _log_likelihood(self, theta: FloatArray) -> FloatArray:
         own, total = self._spread(theta)
-        return _log_integral(self, own, total)
+        return log_integral(self, own.mean, total)
+
+    def _value_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        own, total = self._spread(theta)
+        values, mean, cov = log_integral_and_slopes(self, own.mean, total)
+        return values, self._pull_back(theta, mean, cov if self._covariance_varies else None)
+
+    @abstractmethod
+    def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
+        """Draw counts (m, q) given latents."""
+
+    def measured(
+        self, reality: FloatArray, noise: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Draw counts; they have no other errors."""
+        return np.asarray(self._counts(reality, rng), dtype=np.float64)
 
     def _per_datum(self, value: Any, what: str) -> FloatArray:
         """Check a positive number, or one for each datum."""
@@ -124,12 +129,24 @@ class PoissonLikelihood(CountLikelihood):
             raise InputError(f"base must be a number above 1, such as 10, but it is {base!r}.")
         self.base: float = float(base)
 
-    def _terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Of n log m - m with the mean m = exposure base^f."""
         n, unit = self.observation.values, np.log(self.base)
-        log_mean = unit * f + np.log(self.exposure)
-        mean = np.exp(np.minimum(log_mean, 700.0))
+        log_mean, mean = unit * f + np.log(self.exposure), self.expected(f)
         value = n * log_mean - mean - gammaln(n + 1)
         return value, unit * (n - mean), unit**2 * mean
+
+    def skew(self, f: FloatArray) -> FloatArray:
+        """Give that of an exponential: it is its own slope."""
+        return np.asarray(np.log(self.base) * self.terms(f)[2])
+
+    def expected(self, predicted: FloatArray) -> FloatArray:
+        """Exposure times rate."""
+        log_mean = np.log(self.base) * predicted + np.log(self.exposure)
+        return np.asarray(np.exp(np.minimum(log_mean, 700.0)))
+
+    def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
+        return rng.poisson(self.expected(f))
 
 
 class BinomialLikelihood(CountLikelihood):
@@ -167,72 +184,21 @@ class BinomialLikelihood(CountLikelihood):
                 f"successes, but they are {trials!r:.80}."
             )
 
-    def _terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Of n log p + (N - n) log(1 - p) with the logit f of p."""
         n, N = self.observation.values, self.trials
         choices = gammaln(N + 1) - gammaln(n + 1) - gammaln(N - n + 1)
         value = choices + n * log_expit(f) + (N - n) * log_expit(-f)
         p, rest = expit(f), expit(-f)
         return value, n - N * p, N * p * rest
 
+    def skew(self, f: FloatArray) -> FloatArray:
+        """N p (1 - p) (1 - 2 p)."""
+        return np.asarray(self.terms(f)[2] * (1.0 - 2.0 * expit(f)))
 
-def _log_integral(counts: CountLikelihood, own: Gaussian, latent: Covariance) -> FloatArray:
-    """Integrate the latents out, (m,)."""
-    f, a, W, S = _peak(counts, own.mean, latent)
-    if not isinstance(latent, Diagonal):
-        value = counts._terms(f)[0].sum(axis=1)
-        # |I + Sigma W| = |Sigma + 1 / W| |W|
-        return np.asarray(
-            value - 0.5 * (((f - own.mean) * a).sum(axis=1) + S.logdet() + np.log(W).sum(axis=1))
-        )
-    # Nodes f + sqrt(2) s x, with s the width of the peak, written so that v = 0 does no harm.
-    v = np.broadcast_to(latent.variance, f.shape)
-    shrink = 1.0 / (1.0 + v * W)
-    s = np.sqrt(v * shrink)
-    terms = []
-    for x, log_weight in zip(_NODES, _LOG_WEIGHTS, strict=True):
-        value = counts._terms(f + np.sqrt(2) * s * x)[0]
-        prior = v * np.square(a) + 2 * np.sqrt(2) * a * s * x + 2 * np.square(x) * shrink
-        terms.append(log_weight + value - 0.5 * prior)
-    each = logsumexp(terms, axis=0) + 0.5 * np.log(shrink / np.pi)
-    return np.asarray(each.sum(axis=1))
+    def expected(self, predicted: FloatArray) -> FloatArray:
+        """Trials times probability."""
+        return np.asarray(self.trials * expit(predicted))
 
-
-def _peak(
-    counts: CountLikelihood, mean: FloatArray, latent: Covariance
-) -> tuple[FloatArray, FloatArray, FloatArray, Covariance]:
-    r"""Find where the integrand is largest, by Newton's method.
-
-    A step is a Gaussian regression on pseudo-data z = f + g / W with errors 1 / W, for the slope g
-    and curvature W at f: :math:`f \leftarrow \mu + \Sigma a` with
-    :math:`a = (\Sigma + 1/W)^{-1} (z - \mu)`, which holds for a variance of zero as well.
-
-    Returns
-    -------
-    f, a, W : arrays, shape (m, q)
-        Peak, :math:`\Sigma^{-1} (f - \mu)`, curvature.
-    S : Covariance
-        :math:`\Sigma + 1 / W`.
-    """
-    f = np.array(mean)
-    a = np.zeros_like(f)
-    objective = counts._terms(f)[0].sum(axis=1)
-    for _ in range(_STEPS):
-        _, slope, W = counts._terms(f)
-        W = np.maximum(W, 1e-12)
-        S = latent + Diagonal._of(variance=1.0 / W)
-        target = S.solve(f - mean + slope / W)
-        towards = mean + latent.dot(target)
-        step = np.ones((len(f), 1))
-        for _ in range(30):  # halve the steps that overshoot
-            new_f, new_a = f + step * (towards - f), a + step * (target - a)
-            new = counts._terms(new_f)[0].sum(axis=1) - 0.5 * ((new_f - mean) * new_a).sum(axis=1)
-            worse = ~(new >= objective - 1e-9 * np.abs(objective))
-            if not worse.any():
-                break
-            step[worse] /= 2
-        done = np.abs(new_f - f).max(initial=0.0) < 1e-9
-        f, a, objective = new_f, new_a, new
-        if done:
-            W = np.maximum(counts._terms(f)[2], 1e-12)
-            return f, a, W, latent + Diagonal._of(variance=1.0 / W)
-    raise NotFiniteError("The most probable latents of some points cannot be found.")
+    def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
+        return rng.binomial(self.trials.astype(np.int64), expit(f))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from equatorium.checks import FloatArray, matrix
+from equatorium.checks import FloatArray, Rng, generator, matrix, vector
 from equatorium.errors import InputError
 from equatorium.inference.gradient import why_no_gradient
 from equatorium.records.outputs import unique_names
@@ -114,6 +114,33 @@ class JointLikelihood:
             if (reason := why_no_gradient(part))
         )
 
+    def simulate(self, theta: Any, rng: Rng = None) -> FloatArray:
+        """Draw data of all parts, one after the other, at a point theta (d,).
+
+        Raises
+        ------
+        InputError
+            If a part does not say how its data come about.
+        """
+        self._require_data()
+        rng, theta = generator(rng), self._points(np.asarray(theta)[None])[0]
+        return np.concatenate(
+            [part.simulate(theta[self._columns[k]], rng) for k, part in self.parts.items()]
+        )
+
+    def with_data(self, values: Any) -> "JointLikelihood":
+        """Give the likelihood of other data of all parts, one after the other."""
+        self._require_data()
+        ends = np.cumsum([part.q for part in self.parts.values()])
+        values = vector(values, "data", int(ends[-1]))
+        pieces = np.split(values, ends[:-1])
+        return JointLikelihood(
+            {
+                name: part.with_data(piece)
+                for (name, part), piece in zip(self.parts.items(), pieces, strict=True)
+            }
+        )
+
     def budget(self, theta: Any) -> dict[str, dict[str, float]]:
         """Shares of the variance of each part that can tell, see `Likelihood.budget`."""
         theta = self._points(theta)
@@ -122,6 +149,15 @@ class JointLikelihood:
             for name, part in self.parts.items()
             if hasattr(part, "budget")
         }
+
+    def _require_data(self) -> None:
+        for name, part in self.parts.items():
+            for what in ("simulate", "with_data", "q"):
+                if not hasattr(part, what):
+                    raise InputError(
+                        f"No data can be drawn from the part {name!r}: {type(part).__name__} has "
+                        f"no {what} (see equatorium.inference.mock_data)."
+                    )
 
     def _points(self, theta: Any) -> FloatArray:
         return matrix(theta, f"theta ({', '.join(self.names)})", len(self.names))

@@ -8,12 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from equatorium.checks import FloatArray, instance, matrix
+from equatorium.checks import FloatArray, Rng, generator, instance, matrix, vector
 from equatorium.emulate.surrogate import Surrogate
 from equatorium.errors import InputError, NotFiniteError
 from equatorium.inference.error_model import ErrorModel
 from equatorium.inference.model_function import ModelFunction
 from equatorium.inference.predictor import predictor_of
+from equatorium.inference.stages import one_data_set
 from equatorium.records.covariance import Covariance
 from equatorium.records.discrepancy import Discrepancy
 from equatorium.records.observation import Observation
@@ -69,8 +70,6 @@ class Likelihood(ABC):
         Parameters of the model, then the free scales, then those of the family itself.
     """
 
-    # Why a family has no gradient, whatever its model; empty if it has.
-    _gradient_free: str = ""
     _takes_limits: bool = False
 
     def __init__(
@@ -125,13 +124,39 @@ class Likelihood(ABC):
         """Sum of the constant covariances."""
         return self._errors.constant
 
-    def with_values(self, values: Any) -> Self:
+    def with_data(self, values: Any) -> Self:
         """Give the likelihood of other data (q,) of the same kind; this one stays as it is."""
         other = copy(self)
         other.observation = replace(self.observation, values=values)
         simulator = self.parts.get("simulator")
         other._errors = ErrorModel(other.observation, self.discrepancy, simulator, self._free)
         return other
+
+    def simulate(self, theta: Any, rng: Rng = None, clean: Any = None) -> FloatArray:
+        """Draw data (q,) as this likelihood has them come about.
+
+        Parameters
+        ----------
+        theta : array, shape (d,)
+            One point, a value for each of `names`.
+        rng : int, Generator or None
+        clean : array, shape (q,), optional
+            What the true simulator gives for the data, in place of a draw of the emulator's.
+
+        Raises
+        ------
+        InputError
+            If data are upper or lower limits: what decides on them is not known.
+        """
+        if self.observation.limit is not None:
+            raise InputError(
+                "Some of the data are upper or lower limits. No data can be drawn like them: which "
+                "are detected would change from draw to draw."
+            )
+        theta = self._points(np.asarray(theta)[None])
+        if clean is not None:
+            clean = vector(clean, "clean data", self.q)
+        return one_data_set(self, theta, generator(rng), clean)
 
     def predict(self, theta: FloatArray) -> Gaussian:
         """Model's prediction of the q data at points theta (m, d), with its own covariance."""
@@ -177,7 +202,7 @@ class Likelihood(ABC):
 
     def why_no_gradient(self) -> str:
         """Say why there is no gradient; nothing if there is one."""
-        return self._gradient_free or self._predictor.why_no_gradient()
+        return self._predictor.why_no_gradient()
 
     def budget(self, theta: Any) -> dict[str, float]:
         """Shares of the total variance (trace over the data), averaged over points theta (m, d).
@@ -193,13 +218,27 @@ class Likelihood(ABC):
         shares = {name: float(np.mean(part / total)) for name, part in sums.items()}
         return {"emulator": float(np.mean(own / total)), **shares}
 
+    def stretch(self, theta: FloatArray, rng: np.random.Generator) -> FloatArray | float:
+        """Draw what all deviations from the prediction are multiplied by, at points (m, d)."""
+        return 1.0
+
+    def expected(self, predicted: FloatArray) -> FloatArray:
+        """Give the data to expect (m, q) of what the model predicts for them."""
+        return predicted
+
+    def measured(
+        self, reality: FloatArray, noise: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Give data (m, q) of reality and drawn errors."""
+        return reality + noise
+
     @abstractmethod
     def _log_likelihood(self, theta: FloatArray) -> FloatArray:
         """Log-likelihood (m,) of points that fit into memory."""
 
+    @abstractmethod
     def _value_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Log-likelihood (m,) and gradient (m, d); by families that have one."""
-        raise NotImplementedError
+        """Log-likelihood (m,) and gradient (m, d), likewise."""
 
     def _points(self, theta: Any) -> FloatArray:
         return matrix(theta, f"theta ({', '.join(self.names)})", len(self.names))

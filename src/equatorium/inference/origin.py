@@ -34,13 +34,14 @@ def provenance(sampler: Any, posterior: Any, seed: Mapping[str, Any]) -> dict[st
 
     The time is that of the file, which is written when the draws are.
     """
-    surrogate = getattr(posterior.likelihood, "surrogate", None)
+    # A likelihood may have no model at all, or one that is called itself.
+    emulator = getattr(getattr(posterior.likelihood, "surrogate", None), "emulator", None)
     return {
         "sampler": _written(sampler),
         "seed": dict(seed),
         "posterior": {"identity": posterior.identity, "parameters": list(posterior.names)},
         "likelihood": type(posterior.likelihood).__name__,
-        "emulator": None if surrogate is None else _written(surrogate.emulator),
+        "emulator": None if emulator is None else _written(emulator),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in _LIBRARIES},
