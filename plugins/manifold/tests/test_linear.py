@@ -8,7 +8,7 @@ from scipy.stats import chi2, multivariate_normal
 from sklearn import decomposition
 
 import equatorium as eq
-from equatorium.errors import InputError, NotFiniteError
+from equatorium.errors import InputError, NotFiniteError, ShapeError
 
 
 def low_rank(rng, n=300, p=40, sizes=(5.0, 3.0, 2.0), scatter=0.1):
@@ -93,8 +93,9 @@ def test_values_under_the_mask_do_not_matter():
     rng = np.random.default_rng(6)
     X, *_ = low_rank(rng)
     ivar = np.where(rng.random(X.shape) < 0.4, 0.0, 4.0)
+    ivar[7], ivar[:, 3] = 0.0, 0.0
     wild = np.where(ivar > 0, X, 1e30)
-    for name in ("hmf",):
+    for name in ("hmf", "nmf"):
         one, other = (eq.embedder(name, n_components=3).fit(x, ivar=ivar) for x in (X, wild))
         assert np.array_equal(one.transform(X, ivar=ivar), other.transform(wild, ivar=ivar))
 
@@ -155,6 +156,36 @@ def test_gaps_raise_with_the_remedy():
 def test_hmf_names_bad_options(options, text):
     with pytest.raises(InputError, match=text):
         eq.embedder("hmf", **options).fit(np.random.default_rng(0).normal(size=(9, 4)))
+
+
+@pytest.mark.parametrize("options", [{}, {"prior": False}, {"scatter": 0.0}, {"smooth": 0.1}])
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e-200])
+def test_rows_that_are_all_the_same_have_no_spread(options, size):
+    X = np.full((12, 5), size)
+    model = eq.embedder("hmf", n_components=2, **options).fit(X)
+    np.testing.assert_allclose(model.inverse_transform(model.transform(X)), X, atol=1e-15)
+    np.testing.assert_allclose(model.components_ @ model.components_.T, np.eye(2), atol=1e-9)
+    assert model.spread_.max() < 1e-20 and model.scatter_ < 1e-10
+
+
+@pytest.mark.parametrize("name", ["hmf", "nmf"])
+def test_a_table_without_an_observed_value_is_refused(name):
+    for X, ivar in ((np.full((9, 4), np.nan), None), (np.ones((9, 4)), np.zeros((9, 4)))):
+        with pytest.raises(InputError, match="no value was observed"):
+            eq.embedder(name, n_components=2).fit(X, ivar=ivar)
+
+
+@pytest.mark.parametrize("name", ["pca", "hmf", "nmf", "lle"])
+def test_values_whose_squares_overflow_are_refused(name):
+    X = 1e200 * np.random.default_rng(0).random((12, 5))
+    with pytest.raises(InputError, match="divide it by a typical value"):
+        eq.embedder(name, n_components=2).fit(X)
+
+
+def test_errors_of_a_table_on_disk_have_its_shape(tmp_path):
+    saved = np.memmap(tmp_path / "rows.dat", dtype="f4", mode="w+", shape=(9, 4))
+    with pytest.raises(ShapeError, match="shape of X"):
+        eq.embedder("hmf", n_components=2).fit(saved, ivar=np.ones((10, 4)))
 
 
 def mixtures(rng, n=150, p=30, noise=0.05):

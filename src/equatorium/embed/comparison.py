@@ -217,7 +217,8 @@ def _scored(
 
 def _unexplained(X: FloatArray, ivar: FloatArray | None, held: Any, back: FloatArray) -> float:
     seen = np.isfinite(X) if ivar is None else ivar > 0
-    mean = X[~held].mean(axis=0, where=seen[~held])
+    count = np.maximum(seen[~held].sum(axis=0), 1)
+    mean = np.where(seen, X, 0.0)[~held].sum(axis=0) / count
     weight = np.where(seen, 1.0 if ivar is None else ivar, 0.0)[held]
     values = np.where(seen, X, 0.0)[held]
     return float((weight * (values - back) ** 2).sum() / (weight * (values - mean) ** 2).sum())

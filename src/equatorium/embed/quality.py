@@ -119,6 +119,8 @@ def hidden_chi2(
         raise InputError(f"{type(embedder).__name__} cannot leave pixels out; take e.g. 'hmf'.")
     seen = np.isfinite(X) if weight is None else weight > 0
     hidden = seen & (generator(rng).random(X.shape) < share)
+    if not hidden.any():
+        raise InputError(f"share={share!r} of {seen.sum()} observed pixels hides none of them.")
     shown = np.where(hidden, np.nan, X)
     left = None if weight is None else np.where(hidden, 0.0, weight)
     model = clone(embedder).fit(shown, ivar=left)

@@ -7,14 +7,25 @@ import numpy as np
 
 from equatorium import Embedder
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError
+from equatorium.errors import InputError, ShapeError
 
 _VALUES = 2**22  # in a block: 32 MiB as float64
+_LARGEST = 1e70  # fourth powers are finite
 
 
 def on_disk(X: Any) -> bool:
     """Say whether X is a table in a file: a ``numpy.memmap``, an HDF5 dataset, or one like it."""
     return isinstance(X, np.memmap) or (hasattr(X, "chunks") and hasattr(X, "dtype"))
+
+
+def moderate(X: FloatArray) -> FloatArray:
+    """Return X, or raise InputError if its values are so large that their squares overflow."""
+    largest = max(X.max(initial=0.0), -X.min(initial=0.0))
+    if largest > _LARGEST:
+        raise InputError(
+            f"X reaches {largest:.0e}, where squares overflow: divide it by a typical value."
+        )
+    return X
 
 
 class Blocks:
@@ -29,6 +40,8 @@ class Blocks:
     """
 
     def __init__(self, X: Any, ivar: Any = None, check: Any = None) -> None:
+        if ivar is not None and ivar.shape != X.shape:
+            raise ShapeError(f"ivar must have the shape of X, {X.shape}, not {ivar.shape}.")
         self.X, self.ivar, self.check = X, ivar, check
         self.n, self.p = map(int, X.shape)
         self.rows = max(1, _VALUES // self.p)
@@ -44,8 +57,10 @@ class Blocks:
 
     def take(self, rows: slice) -> tuple[FloatArray, FloatArray | None]:
         """Return rows and their inverse variances, or None for complete rows without errors."""
-        ivar = None if self.ivar is None else self.ivar[rows]
-        return (self.X[rows], ivar) if self.check is None else self.check(self.X[rows], ivar)
+        X, ivar = self.X[rows], None if self.ivar is None else self.ivar[rows]
+        if self.check is not None:
+            X, ivar = self.check(X, ivar)
+        return moderate(X), ivar
 
     def sample(self, most: int) -> tuple[FloatArray, FloatArray | None]:
         """Return at most so many rows, evenly spaced."""

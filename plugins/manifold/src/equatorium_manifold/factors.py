@@ -15,7 +15,8 @@ from equatorium.checks import FloatArray
 from equatorium_manifold.nonnegative import solve_nonnegative
 
 _FLAT = 1e-8  # a flat prior is one that is this much wider: rows without a pixel stay finite
-_TINY = 1e-300
+_TINY = 1e-140
+_ROUND = 1e-31  # the square of the relative error of a rounded number
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Factors:
 
     def weights(self, ivar: FloatArray | None) -> FloatArray:
         """Return 1 / (s^2 + 1 / ivar), shape (m, p), or (1, 1) for complete rows without errors."""
-        exact = max(self.scatter2, 1e-8 * float(self.spread.sum()) / len(self.mean) + _TINY)
+        rounding = _ROUND * float(np.mean(self.mean**2)) + _TINY
+        exact = max(self.scatter2, 1e-8 * float(self.spread.sum()) / len(self.mean) + rounding)
         if ivar is None:
             return np.full((1, 1), 1.0 / exact)
         with np.errstate(divide="ignore"):  # not observed: infinite variance, no weight

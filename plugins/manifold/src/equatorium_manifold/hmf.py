@@ -107,6 +107,10 @@ class HMF(Streamed):
             sums = Sums.empty(now.k, blocks.p)
             for X, ivar in blocks:
                 sums.add(now, X, ivar)
+            if not sums.normal[:, -1].any():
+                raise errors.InputError(
+                    "HMF: no value was observed: X is NaN, or ivar 0, all over."
+                )
             costs.append(sums.cost / sums.rows)
             now = step(now, sums, smooth=self.smooth, learn_scatter=self.scatter is None)
             if len(costs) > 1 and costs[-2] - costs[-1] < 2 * self.tol:
@@ -127,7 +131,6 @@ class HMF(Streamed):
             raise errors.InputError(f"HMF: scatter must be at least 0, not {self.scatter!r}.")
         if not self.smooth >= 0 or self.max_iter < 1:
             raise errors.InputError("HMF: smooth must be at least 0 and max_iter at least 1.")
-
         if self.smooth and self.nonnegative:
             raise errors.InputError("HMF: components cannot be held smooth and non-negative both.")
 

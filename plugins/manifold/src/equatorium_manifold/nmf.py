@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from equatorium import Embedder, errors, state_array
 from equatorium.checks import FloatArray
-from equatorium_manifold.blocks import filled
+from equatorium_manifold.blocks import filled, moderate
 from equatorium_manifold.nonnegative import first_components, solve_nonnegative
 
 _EVERY = 10  # rounds between two looks at the cost
@@ -72,6 +72,9 @@ class NMF(Embedder):
             )
         if len(X) < 2:
             raise errors.InputError(f"NMF needs at least 2 rows, but n_samples={len(X)}.")
+        if ivar is not None and not ivar.any():
+            raise errors.InputError("NMF: no value was observed: X is NaN, or ivar 0, all over.")
+        moderate(X)
         H = self._plain(X) if ivar is None else self._updated(X, ivar)
         length = np.linalg.norm(H, axis=1, keepdims=True)
         self.components_ = H / np.where(length > 0, length, 1.0)

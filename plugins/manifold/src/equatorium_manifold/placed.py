@@ -8,6 +8,7 @@ import numpy as np
 from equatorium import Embedder, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
+from equatorium_manifold.blocks import moderate
 from equatorium_manifold.neighbours import barycentric, combine, local_linear
 
 _MOST = 200  # rows on which the way back is measured
@@ -47,6 +48,7 @@ class Placed(Embedder):
         name = type(self).__name__
         if len(X) < self._fewest:
             raise InputError(f"{name} needs {self._fewest} rows, but n_samples={len(X)}.")
+        moderate(X)
         try:
             places = self._embed(X)
         except ValueError as error:
@@ -85,7 +87,7 @@ class Placed(Embedder):
         """Return the numbers of places to fit a plane to, that there are enough rows for."""
         n, k = self.embedding_.shape
         most = max(n - 2, 1)
-        return sorted({min(factor * (k + 1), most) for factor in (3, 8)})
+        return sorted({min(factor * (k + 1), most) for factor in (2, 8)})
 
     def _missed(self, reach: int) -> FloatArray:
         """Return the root mean squared error of rows predicted from the others, shape (p,)."""

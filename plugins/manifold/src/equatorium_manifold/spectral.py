@@ -41,6 +41,8 @@ class Spectral(Placed):
         return {"n_neighbors": 6}
 
     def _embed(self, X: FloatArray) -> FloatArray:
+        if self.n_components > len(X) - 2:
+            raise ValueError(f"n_components={self.n_components} needs 2 more rows than that")
         return manifold.SpectralEmbedding(
             self.n_components,
             n_neighbors=self._neighbours(len(X)),
