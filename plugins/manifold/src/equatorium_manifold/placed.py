@@ -33,7 +33,7 @@ class Placed(Embedder):
     rows_ : ndarray, shape (n, p)
         The training rows.
     reach_ : int
-        Number of places that the plane is fitted to: which of two misses by least.
+        Number of places that the plane is fitted to: which of three misses by least.
     inverse_error_ : ndarray, shape (p,)
         Root mean squared error of `inverse_transform`, each row predicted from the others.
     """
@@ -87,7 +87,7 @@ class Placed(Embedder):
         """Return the numbers of places to fit a plane to, that there are enough rows for."""
         n, k = self.embedding_.shape
         most = max(n - 2, 1)
-        return sorted({min(factor * (k + 1), most) for factor in (2, 8)})
+        return sorted({min(factor * (k + 1), most) for factor in (2, 4, 8)})
 
     def _missed(self, reach: int) -> FloatArray:
         """Return the root mean squared error of rows predicted from the others, shape (p,)."""

@@ -80,7 +80,7 @@ class TSNE(Placed):
     @classmethod
     def conformance_options(cls) -> dict[str, Any]:
         """Return few steps."""
-        return {"n_iter": 100, "perplexity": 5.0}
+        return {"n_iter": 50, "perplexity": 5.0}
 
     def _embed(self, X: FloatArray) -> FloatArray:
         if self.method not in _METHODS:
