@@ -8,7 +8,7 @@ from scipy.stats import chi2, multivariate_normal
 from sklearn import decomposition
 
 import equatorium as eq
-from equatorium.errors import InputError, NotFiniteError, ShapeError
+from equatorium.errors import InputError, NotFiniteError, ShapeError, StateError
 
 
 def low_rank(rng, n=300, p=40, sizes=(5.0, 3.0, 2.0), scatter=0.1):
@@ -186,6 +186,17 @@ def test_errors_of_a_table_on_disk_have_its_shape(tmp_path):
     saved = np.memmap(tmp_path / "rows.dat", dtype="f4", mode="w+", shape=(9, 4))
     with pytest.raises(ShapeError, match="shape of X"):
         eq.embedder("hmf", n_components=2).fit(saved, ivar=np.ones((10, 4)))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("hmf", "scatter_"), ("nmf", "cost_"), ("mds", "stress_"), ("nmf", "n_iter_")],
+)
+def test_a_state_with_a_bad_number_is_refused(name, number):
+    model = eq.embedder(name, n_components=2).fit(np.random.default_rng(0).random((12, 5)))
+    for bad in (None, "x", np.nan, -1):
+        with pytest.raises(StateError, match=number):
+            eq.embedder(name).set_state({**model.get_state(), number: bad})
 
 
 def mixtures(rng, n=150, p=30, noise=0.05):

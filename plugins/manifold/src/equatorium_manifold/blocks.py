@@ -7,7 +7,7 @@ import numpy as np
 
 from equatorium import Embedder
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError, ShapeError
+from equatorium.errors import InputError, ShapeError, StateError
 
 _VALUES = 2**22  # in a block: 32 MiB as float64
 _LARGEST = 1e70  # fourth powers are finite
@@ -26,6 +26,13 @@ def moderate(X: FloatArray) -> FloatArray:
             f"X reaches {largest:.0e}, where squares overflow: divide it by a typical value."
         )
     return X
+
+
+def check_number(state: Any, name: str, kind: type = float) -> None:
+    """Raise StateError unless a state holds a finite number that is not negative."""
+    value = state.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < np.inf:
+        raise StateError(f"{name!r} must be a finite number of at least 0, not {value!r}.")
 
 
 class Blocks:

@@ -7,7 +7,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from equatorium import Dense, Gaussian, errors, state_array
 from equatorium.checks import FloatArray
-from equatorium_manifold.blocks import Blocks, Streamed, filled
+from equatorium_manifold.blocks import Blocks, Streamed, check_number, filled
 from equatorium_manifold.factors import Factors, Sums, signed, step
 from equatorium_manifold.nonnegative import first_components
 
@@ -199,6 +199,6 @@ class HMF(Streamed):
             state_array(state, "costs_", (None,))
             if (state_array(state, "spread_", (k,)) < 0).any():
                 raise errors.StateError("'spread_' holds variances, but one of them is negative.")
-            if not isinstance(state.get("scatter_"), float) or not 0 <= state["scatter_"] < np.inf:
-                raise errors.StateError("'scatter_' must be a finite number of at least 0.")
+            check_number(state, "scatter_")
+            check_number(state, "n_iter_", int)
         return super().set_state(state)

@@ -5,7 +5,7 @@ from typing import Any
 from sklearn import manifold
 
 from equatorium.checks import FloatArray
-from equatorium.errors import StateError
+from equatorium_manifold.blocks import check_number
 from equatorium_manifold.placed import Placed
 
 
@@ -54,5 +54,5 @@ class MDS(Placed):
         return found.embedding_
 
     def _check_state(self, state: Any, n: int) -> None:
-        if not isinstance(state.get("stress_"), float):
-            raise StateError("the state of MDS needs a number 'stress_'.")
+        check_number(state, "stress_")
+        check_number(state, "n_iter_", int)

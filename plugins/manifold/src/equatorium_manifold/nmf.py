@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from equatorium import Embedder, errors, state_array
 from equatorium.checks import FloatArray
-from equatorium_manifold.blocks import filled, moderate
+from equatorium_manifold.blocks import check_number, filled, moderate
 from equatorium_manifold.nonnegative import first_components, solve_nonnegative
 
 _EVERY = 10  # rounds between two looks at the cost
@@ -134,8 +134,12 @@ class NMF(Embedder):
 
     def set_state(self, state: Any) -> Self:
         """Take on what was learned, after checking it."""
-        if state and (state_array(state, "components_", (None, state["n_features_in_"])) < 0).any():
-            raise errors.StateError("'components_' must not be negative.")
+        if state:
+            H = state_array(state, "components_", (None, state.get("n_features_in_")))
+            if (H < 0).any():
+                raise errors.StateError("'components_' must not be negative.")
+            check_number(state, "cost_")
+            check_number(state, "n_iter_", int)
         return super().set_state(state)
 
 

@@ -9,6 +9,7 @@ from openTSNE.affinity import joint_probabilities_nn
 from sklearn.metrics import pairwise_distances_chunked
 
 from equatorium.checks import FloatArray
+from equatorium_manifold.blocks import check_number
 from equatorium_manifold.neighbours import itself, nearest
 from equatorium_manifold.placed import Placed
 
@@ -106,6 +107,9 @@ class TSNE(Placed):
             return {"negative_gradient_method": "fft"}
         theta = 0.0 if self.method == "exact" else 0.5
         return {"negative_gradient_method": "bh", "theta": theta}
+
+    def _check_state(self, state: Any, n: int) -> None:
+        check_number(state, "divergence_")
 
     def _transform(self, X: FloatArray, ivar: FloatArray | None) -> FloatArray:
         # The settings are those of openTSNE's own transform, which needs the fitted object.
