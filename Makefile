@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PLUGINS = gp galaxies samplers manifold regression example
-EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) -e "plugins/samplers[dynesty,pocomc]" -e "plugins/manifold[tsne,umap]"
+PLUGINS = gp galaxies samplers regression trees manifold example
+EXTRAS  = "plugins/samplers[dynesty,pocomc]" "plugins/trees[lightgbm]" "plugins/manifold[tsne,umap]"
+EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) $(foreach e,$(EXTRAS),-e $(e))
 STUDY  ?= examples/galaxy_formation/study.toml
 JOBS   ?= 2
 # One BLAS thread each: the work is parallel over runs, and idle BLAS threads spin.
@@ -44,6 +45,7 @@ bench-peers: setup
 bench-gp: setup
 	$(RUN)/python -m benchmarks.gp
 	$(RUN)/python -m benchmarks.gp_steps
+	$(RUN)/python -m benchmarks.many_points
 
 docs: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"

@@ -29,6 +29,7 @@ FLOORS = {
     "emulate": 6,
     "embed": 6,
     "history": 7,
+    "spectra": 7,
     "inference": 8,
     "plots": 9,
     "citation": 9,

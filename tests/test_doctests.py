@@ -32,6 +32,7 @@ def test_doctests(name, monkeypatch, tmp_path):
 PAGES = [
     "calibration",
     "checks",
+    "compare",
     "likelihoods",
     "manifold",
     "multifidelity_gp",
@@ -40,6 +41,8 @@ PAGES = [
     "regression_models",
     "residual_gp",
     "samplers",
+    "spectra",
+    "trees",
     "trend_gp",
 ]
 
