@@ -34,6 +34,7 @@ PAGES = [
     "checks",
     "compare",
     "likelihoods",
+    "manifold",
     "multifidelity_gp",
     "priors",
     "regression",

@@ -179,6 +179,45 @@ def test_the_shipped_table_is_what_its_script_makes():
     assert np.all(np.abs(again - runs.Y[7]) < 6 * np.sqrt(runs.noise[7]) + 0.02)
 
 
+MANIFOLDS = pytest.mark.parametrize(
+    ("name", "figures"),
+    [("zoo", ["zoo"]), ("digits", ["digits", "digits_map"]), ("gappy_digits", ["gappy_digits"])],
+)
+
+
+@MANIFOLDS
+def test_the_manifold_scripts_run_on_few_rows(name, figures, tmp_path, monkeypatch, capsys):
+    import matplotlib
+    from sklearn import datasets
+
+    matplotlib.use("agg")
+    X, y = datasets.load_digits(return_X_y=True)
+    curve = datasets.make_s_curve
+    monkeypatch.setattr(datasets, "load_digits", lambda **_: (X[:300], y[:300]))
+    monkeypatch.setattr(datasets, "make_s_curve", lambda n, **how: curve(n // 4, **how))
+    monkeypatch.chdir(tmp_path)
+    path = ROOT / "examples" / "manifolds" / f"{name}.py"
+    assert len(path.read_text().splitlines()) <= 100
+    exec(path.read_text(), {"__name__": "__main__"})
+    assert "t-SNE" in capsys.readouterr().out
+    for figure in figures:
+        assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@MANIFOLDS
+def test_the_manifold_scripts_run(name, figures, tmp_path):
+    out = run(ROOT / "examples" / "manifolds" / f"{name}.py", tmp_path)
+    assert "t-SNE" in out
+    for figure in figures:
+        assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
+    error = dict(re.findall(r"observed, (.*): root mean squared error ([\d.]+)", out))
+    told = dict(re.findall(r"neighbours, (.*): ([\d.]+)", out))
+    if name == "gappy_digits":
+        assert float(error["hmf"]) < 0.9 * float(error["mean-fill, pca"])
+        assert float(told["hmf, t-SNE"]) > float(told["mean-fill, pca, t-SNE"]) + 0.02
+
+
 def test_a_mean_of_a_hundred_fits_is_ten_times_as_good_as_one(tmp_path):
     out = run(ROOT / "examples" / "averaging" / "hundred_data_sets.py", tmp_path)
     assert int(re.search(r"mean of 100: (\d+)", out).group(1)) >= 10
