@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PLUGINS = gp galaxies samplers example
-EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) -e "plugins/samplers[dynesty,pocomc]"
+PLUGINS = gp galaxies samplers regression trees manifold example
+EXTRAS  = "plugins/samplers[dynesty,pocomc]" "plugins/trees[lightgbm]" "plugins/manifold[tsne,umap]"
+EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) $(foreach e,$(EXTRAS),-e $(e))
 STUDY  ?= examples/galaxy_formation/study.toml
+JOBS   ?= 2
 # One BLAS thread each: the work is parallel over runs, and idle BLAS threads spin.
 THREADS = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 RUN     = $(THREADS) $(BIN)
@@ -23,7 +25,7 @@ run: setup
 	$(RUN)/equatorium run $(STUDY)
 
 test: lint
-	$(RUN)/python -m pytest -m "not slow"
+	$(RUN)/python -m pytest -m "not slow" -n $(JOBS) --dist worksteal
 
 test-slow: setup
 	$(RUN)/python -m pytest -m slow
@@ -43,6 +45,7 @@ bench-peers: setup
 bench-gp: setup
 	$(RUN)/python -m benchmarks.gp
 	$(RUN)/python -m benchmarks.gp_steps
+	$(RUN)/python -m benchmarks.many_points
 
 docs: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"

@@ -1,6 +1,6 @@
 """What a posterior costs: our samplers beside plain emcee, on the same emulator outputs.
 
-    python -m benchmarks.inference [--quick] [--json FILE]
+    python -m benchmarks.inference [--quick | --part N] [--json FILE]
 
 The target is shaped like the calibration of a galaxy-formation model: 20 parameters in a box, 6
 outputs that respond to 8 of them, mildly nonlinearly, so that directions are tightly constrained,
@@ -191,9 +191,10 @@ def main():
     """Measure all, or a tenth of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth: numbers mean little")
+    parser.add_argument("--part", type=int, default=1, help="one N-th of all steps")
     parser.add_argument("--json", type=Path, help="write the numbers here too")
     options, _ = parser.parse_known_args()
-    part = 10 if options.quick else 1
+    part = 10 if options.quick else options.part
     posterior = galaxy_shaped()
     with tempfile.TemporaryDirectory() as folder:
         print(
@@ -204,14 +205,14 @@ def main():
             plain(posterior, 8, 4000 // part, 400 // part, folder),
             chains("batched-ensemble", posterior, 2, folder, max_steps=4000 // part),
             chains("emcee", posterior, 2, folder, max_steps=4000 // part),
-            chains("hmc", posterior, 2, folder, max_steps=400 // part, warmup=400),
+            chains("hmc", posterior, 2, folder, max_steps=max(100, 400 // part), warmup=400),
         ]
         overhead = checkpoints(posterior, folder, 3000 // part)
         print(f"checkpoints: {overhead:.2f} of the CPU time in memory", flush=True)
         rows += [
             chains("batched-ensemble", posterior, 2, folder, walkers=256, max_steps=2000 // part),
             runs("pocomc", posterior, folder, runs=4),
-            runs("dynesty", posterior, folder, live=250 if part == 1 else 50, runs=4),
+            runs("dynesty", posterior, folder, live=500 // part, runs=4),
         ]
     base = rows[0]
     for row in rows[1:]:

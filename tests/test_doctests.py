@@ -32,12 +32,17 @@ def test_doctests(name, monkeypatch, tmp_path):
 PAGES = [
     "calibration",
     "checks",
+    "compare",
     "likelihoods",
+    "manifold",
     "multifidelity_gp",
     "priors",
+    "regression",
     "regression_models",
     "residual_gp",
     "samplers",
+    "spectra",
+    "trees",
     "trend_gp",
 ]
 

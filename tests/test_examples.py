@@ -88,6 +88,30 @@ def test_a_line_with_outliers_is_found(tmp_path):
     assert (tmp_path / "corner.png").exists()
 
 
+def test_local_lines_are_better_at_the_edges_than_means(tmp_path):
+    out = run(ROOT / "examples" / "local_regression" / "three_ways.py", tmp_path)
+    error = {name: float(e) for name, e in re.findall(r"([\w-]+): rms error ([\d.]+)", out)}
+    assert error["local-linear"] < error["kernel"] < error["knn"] < 0.04
+    assert (tmp_path / "local_regression.png").stat().st_size > 10_000
+
+
+def test_a_prior_tames_basis_functions_and_lasso_drops_coefficients(tmp_path):
+    out = run(ROOT / "examples" / "basis_functions" / "shrinkage.py", tmp_path)
+    wild, tame = map(float, re.findall(r"rms error ([\d.]+)", out))
+    assert tame < 0.25 < wild
+    ridge, lasso = map(int, re.findall(r"(\d) coefficients left", out))
+    assert ridge == 8 and 3 <= lasso < 8
+    assert (tmp_path / "shrinkage.png").stat().st_size > 10_000
+
+
+def test_robust_lines_are_nearer_to_the_good_points(tmp_path):
+    out = run(ROOT / "examples" / "robust_lines" / "robust.py", tmp_path)
+    slopes = [float(slope) for slope in re.findall(r"slope ([\d.]+)", out)]
+    assert slopes == sorted(slopes) and slopes[0] == pytest.approx(1.08, abs=0.01)
+    assert slopes[-1] == pytest.approx(2.24, abs=0.11)  # Hogg, Bovy & Lang 2010
+    assert (tmp_path / "robust_lines.png").stat().st_size > 10_000
+
+
 PLANET = ROOT / "examples" / "radial_velocity" / "planet.py"
 
 
@@ -155,6 +179,66 @@ def test_the_shipped_table_is_what_its_script_makes():
     assert np.all(np.abs(again - runs.Y[7]) < 6 * np.sqrt(runs.noise[7]) + 0.02)
 
 
+MANIFOLDS = pytest.mark.parametrize(
+    ("name", "figures"),
+    [("zoo", ["zoo"]), ("digits", ["digits", "digits_map"]), ("gappy_digits", ["gappy_digits"])],
+)
+
+
+@MANIFOLDS
+def test_the_manifold_scripts_run_on_few_rows(name, figures, tmp_path, monkeypatch, capsys):
+    import matplotlib
+    from sklearn import datasets
+
+    matplotlib.use("agg")
+    X, y = datasets.load_digits(return_X_y=True)
+    curve = datasets.make_s_curve
+    monkeypatch.setattr(datasets, "load_digits", lambda **_: (X[:300], y[:300]))
+    monkeypatch.setattr(datasets, "make_s_curve", lambda n, **how: curve(n // 4, **how))
+    monkeypatch.chdir(tmp_path)
+    path = ROOT / "examples" / "manifolds" / f"{name}.py"
+    assert len(path.read_text().splitlines()) <= 100
+    exec(path.read_text(), {"__name__": "__main__"})
+    assert "t-SNE" in capsys.readouterr().out
+    for figure in figures:
+        assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@MANIFOLDS
+def test_the_manifold_scripts_run(name, figures, tmp_path):
+    out = run(ROOT / "examples" / "manifolds" / f"{name}.py", tmp_path)
+    assert "t-SNE" in out
+    for figure in figures:
+        assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
+    error = dict(re.findall(r"observed, (.*): root mean squared error ([\d.]+)", out))
+    told = dict(re.findall(r"neighbours, (.*): ([\d.]+)", out))
+    if name == "gappy_digits":
+        assert float(error["hmf"]) < 0.9 * float(error["mean-fill, pca"])
+        assert float(told["hmf, t-SNE"]) > float(told["mean-fill, pca, t-SNE"]) + 0.02
+
+
+def test_a_mean_of_a_hundred_fits_is_ten_times_as_good_as_one(tmp_path):
+    out = run(ROOT / "examples" / "averaging" / "hundred_data_sets.py", tmp_path)
+    assert int(re.search(r"mean of 100: (\d+)", out).group(1)) >= 10
+    fresh, again = map(float, re.findall(r"members' errors ([\d.]+)", out))
+    assert fresh < 0.1 < again
+    assert (tmp_path / "hundred_data_sets.png").stat().st_size > 10_000
+
+
+def test_methods_for_redshifts_are_compared_and_the_shift_is_seen(tmp_path, monkeypatch):
+    path = ROOT / "examples" / "which_method" / "photoz.py"
+    assert len(path.read_text().splitlines()) <= 100
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    out = run(path, tmp_path, "200")
+    assert "made-up galaxies" in out and "ranked by CRPS" in out
+    assert float(re.search(r"([\d.]+) % of 100 objects", out).group(1)) > 20
+    plain, weighted = map(float, re.findall(r": bias ([-+.\d]+)", out))
+    assert abs(weighted) < abs(plain)
+    for figure in ("methods", "learning", "stack"):
+        assert (tmp_path / f"photoz_{figure}.png").stat().st_size > 10_000
+
+
 NEBULA = ROOT / "examples" / "nebula" / "hii_region.py"
 
 
@@ -218,9 +302,65 @@ def test_the_observed_nebula_is_where_the_grid_itself_puts_it(tmp_path):
         assert found[name][1] == pytest.approx(sd[j], rel=0.2), name
 
 
-@pytest.mark.parametrize("name", ["gp", "galaxies", "example"])
+TREES = ROOT / "examples" / "trees"
+
+
+def test_many_trees_vary_less_than_one_by_the_law(tmp_path):
+    out = run(TREES / "one_or_many.py", tmp_path)
+    rms = dict(re.findall(r"(\w+): rms error ([\d.]+)", out))
+    assert float(rms["bagging"]) < 0.7 * float(rms["tree"]) > float(rms["adaboost"])
+    single = float(re.search(r"members: variance ([\d.]+)", out).group(1))
+    many, law = map(float, re.search(r"mean of 30: variance ([\d.]+), law ([\d.]+)", out).groups())
+    assert many == pytest.approx(law, rel=0.1) and many < 0.5 * single
+    assert (tmp_path / "one_or_many.png").stat().st_size > 10_000
+
+
+def test_redshifts_of_generated_galaxies_have_distributions(tmp_path, monkeypatch):
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    out = run(TREES / "photoz.py", tmp_path)
+    assert "generated" in out and (tmp_path / "photoz.png").stat().st_size > 10_000
+    inside = float(re.search(r"intervals hold ([\d.]+) %", out).group(1))
+    assert 85 < inside < 95
+
+
+@pytest.mark.parametrize("name", ["gp", "galaxies", "regression", "trees", "manifold", "example"])
 def test_a_plugin_is_found_through_its_entry_point(name):
     from equatorium import registry
 
     found = {entry.dist for entry in registry.methods()}
     assert f"equatorium-{name}" in found and registry.problems() == ()
+
+
+STAR = ROOT / "examples" / "stellar_spectrum" / "star.py"
+
+
+def test_the_star_script_runs_on_made_up_spectra(tmp_path, monkeypatch, capsys):
+    import matplotlib
+
+    matplotlib.use("agg")
+    assert len(STAR.read_text().splitlines()) <= 100
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    emcee = eq.sampler
+    monkeypatch.setattr(
+        eq, "sampler", lambda name, **_: emcee(name, walkers=10, until={}, max_steps=30)
+    )
+    with pytest.warns(NotConvergedWarning):
+        exec(STAR.read_text(), {"__name__": "__main__", "__file__": str(STAR)})
+    out = capsys.readouterr().out
+    assert "120 stars of made-up stars" in out
+    assert (tmp_path / "star.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.realdata
+@pytest.mark.skipif("EQUATORIUM_DATA" not in os.environ, reason="EQUATORIUM_DATA is not set")
+def test_labels_of_the_observed_star_are_those_of_the_catalogue(tmp_path):
+    out = run(STAR, tmp_path)
+    found = posterior_in(out)
+    listed = re.search(r"catalogue of \w+: ([\d.]+) ([\d.]+) (-?[\d.]+)", out).groups()
+    errors = (100.0, 0.2, 0.1)  # Cenarro et al. 2007
+    for name, label, error in zip(("teff", "logg", "feh"), listed, errors, strict=True):
+        mean, sd = found[name]
+        assert abs(mean - float(label)) < 3 * np.hypot(sd, error), name
+    assert abs(found["v"][0] - 150.0) < 15

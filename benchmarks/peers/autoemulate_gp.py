@@ -1,4 +1,7 @@
-"""autoemulate: its GaussianProcessMatern32 (one kernel an output), as it comes, untuned."""
+"""autoemulate: its GaussianProcessMatern32 (one kernel an output), as it comes, untuned.
+
+Points are predicted 500 at a time, which is faster than all at once.
+"""
 
 import numpy as np
 import torch
@@ -13,9 +16,13 @@ def fit(X, Y):
     model = GaussianProcessMatern32(x, y)
     model.fit(x, y)
 
-    def predict(Xt):
+    def some(Xt):
         found = model.predict(torch.as_tensor(Xt, dtype=torch.float32))
-        mean, variance = (t.detach().double().numpy() for t in (found.mean, found.variance))
+        return [t.detach().double().numpy() for t in (found.mean, found.variance)]
+
+    def predict(Xt):
+        parts = [some(Xt[start : start + 500]) for start in range(0, len(Xt), 500)]
+        mean, variance = (np.concatenate(part) for part in zip(*parts))  # noqa: B905
         return mean, np.sqrt(variance)
 
     return predict

@@ -58,7 +58,7 @@ def run(fit):
     record["fit_peak_mb"] = peak()
     start = cpu()
     mean, std = predict(data["Xt"])
-    spent = cpu() - start
+    record["predict_cpu_s"] = spent = cpu() - start
     record["peak_mb"] = peak()
     np.savez(out + ".npz", mean=mean, std=std)
     batches = {1: 25, 64: 7} if timings == "1" else {}

@@ -1,12 +1,14 @@
-"""Ours: the method named, with its defaults."""
+"""Ours: the method named, with options as JSON, or with its defaults."""
+
+import json
 
 from harness import run
 
 import equatorium as eq
 
 
-def fit(X, Y, method):
-    model = eq.emulator(method).fit(X, Y)
+def fit(X, Y, method, options="{}"):
+    model = eq.emulator(method, **json.loads(options)).fit(X, Y)
 
     def predict(Xt):
         mean, std = model.predict(Xt, return_std=True)

@@ -90,6 +90,18 @@ def exact_draws(problem, seed=0, steps=100, mean=None, covariance=None):
     return Draws(problem.space.names, x, np.zeros(x.shape[:-1]), problem.space)
 
 
+def central_differences(function, x, step=1e-6):
+    """Slope (m, d) of a function x (m, d) -> (m,)."""
+    shifts = step * np.eye(x.shape[1])
+    return np.stack([function(x + s) - function(x - s) for s in shifts], axis=1) / (2 * step)
+
+
+@pytest.fixture(scope="session")
+def differences():
+    """Central differences of a function of points."""
+    return central_differences
+
+
 @pytest.fixture(scope="session")
 def tools():
     """What the test files build problems from."""

@@ -13,7 +13,9 @@ from equatorium.records.covariance import Dense, Diagonal, LowRank
 LIMIT = [0, -1, 0, 1, -1]
 VALUES = np.array([0.3, 0.5, -0.2, -0.4, 1.0])
 ERRORS = np.array([0.3, 0.2, 0.4, 0.3, 0.5])
-MODEL = eq.ModelFunction(lambda a, b: a + b * np.arange(5.0))
+MODEL = eq.ModelFunction(
+    lambda a, b: a + b * np.arange(5.0), jacobian=lambda a, b: (1.0, np.arange(5.0))
+)
 THETA = np.random.default_rng(0).uniform(-0.5, 0.5, (6, 2))
 
 
@@ -105,8 +107,44 @@ def test_emulator_covariance_counts_for_limits_too(tools):
     assert found.log_likelihood(theta) == pytest.approx(expected.sum(axis=1), rel=1e-10)
 
 
-def test_limits_have_no_gradient_and_no_other_family():
-    assert "limits" in likelihood(ERRORS).why_no_gradient()
+COVARIANCES = {
+    "independent": Diagonal(ERRORS**2),
+    "correlated": Dense(np.diag(ERRORS**2) + SHARED @ SHARED.T),
+}
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("limit", [LIMIT, [-1] * 5, [0, 0, 1, 0, 0]])
+@pytest.mark.parametrize("free", [{}, {"jitter": "s"}])
+def test_the_gradient_is_that_of_the_number(covariance, limit, free, differences):
+    seen = eq.Observation(VALUES, COVARIANCES[covariance], limit=limit)
+    found = eq.GaussianLikelihood(MODEL, seen, free=free)
+    theta = np.column_stack([THETA, np.full(6, 0.2)])[:, : len(found.names)]
+    values, gradient = found.log_likelihood_and_gradient(theta)
+    assert values == pytest.approx(found.log_likelihood(theta), rel=1e-10)
+    true = differences(found.log_likelihood, theta)
+    assert gradient == pytest.approx(true, rel=1e-6, abs=1e-6 * np.abs(true).max())
+
+
+def test_the_gradient_through_an_emulator_whose_covariance_is_dense(differences):
+    pytest.importorskip("equatorium_gp")
+    space = eq.Space([eq.Parameter("a", -1, 1), eq.Parameter("b", 1, 9, "log")])
+    theta = space.sample(25, 0)
+    Y = np.stack([np.sin(2 * theta[:, 0]), theta.prod(axis=1), np.log(theta[:, 1])], axis=1)
+    Y += 0.2 * np.random.default_rng(3).standard_normal(Y.shape)
+    runs = eq.Runs(space, eq.Outputs(["y0", "y1", "y2"]), theta, Y)
+    surrogate = eq.Surrogate.fitted(runs, eq.emulator("trend-gp", random_state=0))
+    seen = eq.Observation(
+        [0.3, 1.0, 4.0], [0.1, 0.2, 0.1], names=runs.outputs.names, limit=[0, -1, 1]
+    )
+    found = eq.GaussianLikelihood(surrogate, seen, override="test")
+    x = space.from_unit(np.random.default_rng(1).uniform(0.1, 0.9, (5, 2)))
+    _, gradient = found.log_likelihood_and_gradient(x)
+    true = differences(found.log_likelihood, x)
+    assert gradient == pytest.approx(true, rel=1e-4, abs=1e-5 * np.abs(true).max())
+
+
+def test_no_other_family_takes_limits():
     with pytest.raises(InputError, match=r"StudentLikelihood does not know.*GaussianLikelihood"):
         eq.StudentLikelihood(MODEL, eq.Observation(VALUES, ERRORS, limit=LIMIT), df=3)
 
@@ -169,3 +207,43 @@ def test_dot_is_the_product_with_the_matrix():
     variance = rng.random((3, 6)) + 0.1
     for S in (Diagonal(variance), LowRank(variance, F), Dense(F @ F.swapaxes(1, 2) + np.eye(6))):
         assert S.dot(r) == pytest.approx(np.einsum("mij,mj->mi", S.dense(), r))
+
+
+def test_many_points_are_integrated_piece_by_piece(monkeypatch):
+    found = likelihood(COVARIANCES["correlated"])
+    values, gradient = found.log_likelihood_and_gradient(THETA)
+    monkeypatch.setattr("equatorium.inference.censoring._HELD", 4000)
+    again = found.log_likelihood_and_gradient(THETA)
+    assert found.log_likelihood(THETA) == pytest.approx(values, rel=1e-12)
+    assert again[0] == pytest.approx(values, rel=1e-12)
+    assert again[1] == pytest.approx(gradient, rel=1e-9)
+
+
+def test_one_limit_far_above_the_model_leaves_a_gradient():
+    """Its probability is one to rounding: only the measured data pull."""
+    seen = eq.Observation([0.3, 0.2, 500.0], 0.04 * np.eye(3) + 0.05, limit=[0, 0, -1])
+    model = eq.ModelFunction(lambda a: a + np.zeros(3), jacobian=lambda a: (1.0,))
+    found = eq.GaussianLikelihood(model, seen)
+    alone = eq.GaussianLikelihood(
+        eq.ModelFunction(lambda a: a + np.zeros(2), jacobian=lambda a: (1.0,)), seen.subset([0, 1])
+    )
+    theta = np.array([[0.1], [0.7]])
+    for ours, true in zip(
+        *(k.log_likelihood_and_gradient(theta) for k in (found, alone)), strict=True
+    ):
+        assert ours == pytest.approx(true, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        (np.array([0.1, 0.0, 0.2, 0.3, 0.1]), "variance of output 1 is zero"),
+        (np.array([0.0, 0.1, 0.2, 0.3, 0.1]), "variance of output 0 is zero"),
+        (np.kron(np.diag([1.0, 0.0]), np.ones((5, 5)))[:5, :5] + np.diag([0, 1, 0, 1, 1]), "not"),
+    ],
+)
+def test_value_and_gradient_refuse_data_without_errors_alike(covariance, message):
+    found = likelihood(covariance)
+    for ask in (found.log_likelihood, found.log_likelihood_and_gradient):
+        with pytest.raises(InputError, match=message):
+            ask(THETA)

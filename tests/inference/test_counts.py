@@ -10,7 +10,9 @@ from equatorium.errors import InputError, ShapeError
 from equatorium.records.covariance import Dense, Diagonal, LowRank
 
 N = np.array([3.0, 0.0, 12.0, 250.0])
-MODEL = eq.ModelFunction(lambda a, b: a + b * np.arange(4.0))
+MODEL = eq.ModelFunction(
+    lambda a, b: a + b * np.arange(4.0), jacobian=lambda a, b: (1.0, np.arange(4.0))
+)
 SEEN = eq.Observation(N, np.zeros(4))
 THETA = np.column_stack([np.linspace(-2.0, 3.0, 6), np.linspace(2.5, -1.0, 6)])
 
@@ -112,7 +114,45 @@ def test_free_scatter_of_the_latent_is_the_discrepancy_of_counts():
         for t, s in zip(THETA[1:5], theta[:, 2], strict=True)
     ]
     assert likelihood.log_likelihood(theta) == pytest.approx(expected, rel=1e-10)
-    assert "counts" in likelihood.why_no_gradient()
+
+
+LATENTS = {
+    "sure": Diagonal(np.zeros(4)),
+    "independent": Diagonal(np.array([0.01, 0.5, 0.1, 0.2])),
+    "correlated": Dense(0.3 * np.eye(4) + 0.2),
+}
+
+
+@pytest.mark.parametrize("family", [poisson, binomial])
+@pytest.mark.parametrize("latent", LATENTS)
+def test_the_gradient_is_that_of_the_number(family, latent, differences):
+    """By the model's parameters, and by a free scatter, which moves the covariance."""
+    one = eq.Discrepancy(diagonal=True)
+    for options in ({}, {"discrepancy": one, "free": {"std": "scatter"}}):
+        likelihood = family(extra=LATENTS[latent], **options)
+        theta = np.column_stack([THETA, np.linspace(0.1, 0.6, 6)])[1:5, : len(likelihood.names)]
+        values, gradient = likelihood.log_likelihood_and_gradient(theta)
+        assert values == pytest.approx(likelihood.log_likelihood(theta), rel=1e-10)
+        true = differences(likelihood.log_likelihood, theta)
+        assert gradient == pytest.approx(true, rel=1e-5, abs=1e-5 * np.abs(true).max())
+
+
+@pytest.mark.parametrize("correlated", [True, False])
+def test_the_gradient_through_an_emulator(correlated, differences):
+    pytest.importorskip("equatorium_gp")
+    space = eq.Space([eq.Parameter("a", -1, 1), eq.Parameter("b", 1, 9, "log")])
+    theta = space.sample(25, 0)
+    Y = np.stack([np.sin(2 * theta[:, 0]), 2 + theta[:, 0], np.log(theta[:, 1])], axis=1)
+    Y += 0.2 * np.random.default_rng(3).standard_normal(Y.shape)
+    runs = eq.Runs(space, eq.Outputs(["y0", "y1", "y2"]), theta, Y)
+    emulator = eq.emulator("trend-gp", output_correlation=correlated, random_state=0)
+    surrogate = eq.Surrogate.fitted(runs, emulator)
+    seen = eq.Observation([3, 20, 0], np.zeros(3), names=runs.outputs.names)
+    likelihood = eq.PoissonLikelihood(surrogate, seen, override="test", exposure=2.0)
+    x = space.from_unit(np.random.default_rng(1).uniform(0.1, 0.9, (5, 2)))
+    _, gradient = likelihood.log_likelihood_and_gradient(x)
+    true = differences(likelihood.log_likelihood, x)
+    assert gradient == pytest.approx(true, rel=1e-4, abs=1e-5 * np.abs(true).max())
 
 
 def test_hopeless_points_are_finite_and_low():
@@ -148,3 +188,36 @@ def test_hopeless_points_are_finite_and_low():
 def test_what_is_no_count_is_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("family", "values", "message"),
+    [
+        (poisson, N + 0.5, r"Datum 0 is 3\.5, but PoissonLikelihood needs whole"),
+        (binomial, -N, "Datum 0 is -3, but BinomialLikelihood needs whole"),
+        (binomial, N + 4, "Datum 0 is 7 successes, but there are 5 trials"),
+    ],
+)
+def test_other_data_are_counts_too(family, values, message):
+    with pytest.raises(InputError, match=message):
+        family().with_data(values)
+
+
+@pytest.mark.parametrize("base", [np.e, 10.0])
+def test_counting_has_its_share_of_the_budget(base, tools):
+    """Of log-normal rates, whose variance is small: the variance of counts is m + m^2 s^2."""
+    surrogate = tools.build(emulator=tools.Linear(1e-4)).likelihood.surrogate
+    seen = eq.Observation([1, 0, 3, 2, 1], np.zeros(5), names=surrogate.outputs.names)
+    shared = Diagonal(np.full(5, 4e-4))
+    found = eq.PoissonLikelihood(
+        surrogate, seen, extra=shared, exposure=1e3, base=base, override="exact"
+    )
+    theta = np.array([[0.1, 0.2, 0.0]])
+    m, unit = found.expected(found.predict(theta).mean)[0], np.log(base)
+    parts = {"emulator": m**2 * unit**2 * 1e-4, "simulator": m**2 * unit**2 * 4e-4}
+    total = sum(part.sum() for part in parts.values()) + m.sum()
+    expected = {name: part.sum() / total for name, part in parts.items()}
+    expected |= {"observation": m.sum() / total, "discrepancy": 0.0}
+    assert found.budget(theta) == pytest.approx(expected)
+    assert min(expected["emulator"], expected["observation"]) > 0.01
+    assert poisson().budget(THETA)["observation"] == 1.0

@@ -6,7 +6,7 @@ import pytest
 import equatorium as eq
 from equatorium.errors import InputError, SimulatorError
 from equatorium.inference.likelihood import GaussianLikelihood
-from equatorium.inference.mock_data import complete_for, simulated_data, with_data
+from equatorium.inference.mock_data import complete_for, simulated_data
 
 
 def many(likelihood, theta, n=4000, **options):
@@ -69,7 +69,7 @@ def test_the_likelihood_of_other_data_is_that_of_a_new_one(tools):
     discrepancy = eq.Discrepancy(0.2, fraction=0.3, diagonal=True)
     start = GaussianLikelihood(old.surrogate, old.observation, discrepancy, override="exact")
     values = old.observation.values + 1.0
-    other = with_data(start, values)
+    other = start.with_data(values)
     observation = eq.Observation(values, np.full(5, 0.5), names=old.observation.names)
     new = GaussianLikelihood(old.surrogate, observation, discrepancy, override="exact")
     theta = problem.space.sample(7, 1)

@@ -173,6 +173,8 @@ def test_finished_runs_are_kept(tmp_path, after):
     again = run(problem=problem, store=tmp_path / "r.h5", rng=99)
     assert np.array_equal(whole.samples, again.samples)
     assert whole.meta == again.meta
+    told = whole.meta["provenance"]
+    assert told["sampler"]["class"] == "Importance" and told["seed"]["entropy"] > 0
     assert problem.likelihood.calls == 8 - after + (after > 0)
     # More runs are added to those that are there.
     more = run(Importance(runs=12), problem=(problem := posterior()), store=tmp_path / "r.h5")

@@ -6,10 +6,10 @@ from scipy import stats
 
 from equatorium import Dense, Diagonal, LowRank
 from equatorium.errors import InputError, ShapeError, StateError
-from equatorium.records.covariance import as_covariance
+from equatorium.records.covariance import Banded, as_covariance
 
 P = 8
-KINDS = ["diagonal", "lowrank", "wide", "zero", "dense"]
+KINDS = ["diagonal", "lowrank", "wide", "zero", "banded", "dense"]
 
 
 def make(kind, batch=(), p=P, seed=0):
@@ -24,6 +24,11 @@ def make(kind, batch=(), p=P, seed=0):
     if kind == "zero":  # an output with shared errors only
         variance[..., 0] = 0
         return LowRank(variance, rng.normal(size=(*batch, p, 2)))
+    if kind == "banded":
+        bands = np.concatenate(
+            [variance[..., None, :] + 2, rng.normal(size=(*batch, 2, p)) / 2], -2
+        )
+        return Banded(bands, rng.normal(size=(*batch, p, 2)))
     a = rng.normal(size=(*batch, p, p))
     return Dense(a @ a.swapaxes(-1, -2) + np.eye(p))
 
@@ -35,6 +40,13 @@ def written_out(c):
     if isinstance(c, LowRank):
         shared = np.einsum("...ik,...jk->...ij", c.factor, c.factor)
         return np.apply_along_axis(np.diag, -1, c.variance) + shared
+    if isinstance(c, Banded):
+        S = np.einsum("...ik,...jk->...ij", c.factor, c.factor)
+        for j in range(c.p):
+            for i in range(min(c.bands.shape[-2], c.p - j)):
+                S[..., j + i, j] += c.bands[..., i, j]
+                S[..., j, j + i] += c.bands[..., i, j] * (i > 0)
+        return S
     return c.matrix
 
 
@@ -91,6 +103,8 @@ def test_sums_are_exact_and_of_the_cheapest_type(kind, other, batch):
             assert type(total) is Diagonal
         elif {kind, other} <= {"diagonal", "lowrank", "zero"} and "diagonal" in (kind, other):
             assert type(total) is LowRank
+        elif "banded" in (kind, other) and "dense" not in (kind, other):
+            assert type(total) is Banded
         else:  # dense, or joined factors of 4 columns: 3 k >= 8
             assert type(total) is Dense
 
@@ -119,17 +133,19 @@ def test_marginal_and_project(kind, batch):
     rng = np.random.default_rng(4)
     pick = [5, 0, 3]
     part = c.marginal(pick)
-    assert type(part) is type(c)
+    # In another order there are no bands.
+    assert type(part) is (Dense if kind == "banded" else type(c))
     np.testing.assert_allclose(part.dense(), S[..., pick, :][..., pick], atol=1e-14)
     np.testing.assert_allclose(c.marginal(2).dense()[..., 0, 0], S[..., 2, 2])
     np.testing.assert_allclose(c.marginal(np.arange(P) > 5).dense(), S[..., 6:, 6:])
+    assert type(c.marginal(np.arange(P) > 5)) is type(c)
     chosen = np.zeros((3, P))
     chosen[range(3), pick] = [1.0, -2.0, 0.5]
     interpolating = np.zeros((2, P))
     interpolating[0, :2], interpolating[1, 3:5] = [0.3, 0.7], [0.5, 0.5]
     for R in (chosen, interpolating, rng.normal(size=(4, P)), np.eye(P), chosen[[0, 0]]):
         np.testing.assert_allclose(c.project(R).dense(), R @ S @ R.T, atol=1e-11)
-    assert type(c.project(chosen)) is type(c)
+    assert type(c.project(chosen)) is type(part)
     if kind == "diagonal":
         assert type(c.project(interpolating)) is Diagonal
         assert type(c.project(chosen[[0, 0]])) is Dense

@@ -11,6 +11,9 @@ import pytest
 
 import equatorium as eq
 from equatorium.errors import StateError
+from equatorium_gp.grid_gp import GridGP
+from equatorium_gp.multifidelity_gp import MultifidelityGP
+from equatorium_gp.sparse_gp import SparseGP
 from equatorium_gp.trend_gp import TrendGP
 
 FILES = Path(__file__).parent / "files"
@@ -38,3 +41,31 @@ def test_an_older_model_is_saved_in_todays_state(tmp_path):
 def test_a_damaged_older_state_is_refused():
     with pytest.raises(StateError, match="version 1, is damaged"):
         TrendGP.migrate({"spread_": np.ones(2)}, 1)
+
+
+def fitted(kind):
+    """A small model, and the inputs that it was fitted on."""
+    x = np.linspace(0.0, 1.0, 12)
+    if kind is MultifidelityGP:
+        X = np.column_stack([np.tile(x, 2), np.repeat([0, 1], 12)])[:18]
+        return MultifidelityGP(level_column=1).fit(X, np.sin(5 * X[:, 0]) * (1 + X[:, 1])), X
+    X = np.column_stack([np.tile(x, 5), np.repeat(x[:5], 12)])
+    return kind().fit(X, np.sin(5 * X[:, 0]) + X[:, 1]), X
+
+
+@pytest.mark.parametrize("kind", [TrendGP, SparseGP, GridGP, MultifidelityGP])
+@pytest.mark.parametrize("damage", ["missing", "shape", "not a number"])
+def test_a_damaged_state_changes_nothing(kind, damage):
+    model, X = fitted(kind)
+    before, state = model.predict(X), model.get_state()
+    name = "scale_"
+    worse = {"shape": state[name][..., None], "not a number": np.full_like(state[name], np.nan)}
+    state = {**state, name: worse[damage]} if damage in worse else _without(state, name)
+    with pytest.raises(StateError):
+        model.set_state({**state, "X_": 2.0 * state["X_"]} if "X_" in state else state)
+    np.testing.assert_array_equal(model.predict(X), before)
+    assert hasattr(model, name)
+
+
+def _without(state, name):
+    return {key: value for key, value in state.items() if key != name}

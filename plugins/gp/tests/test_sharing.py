@@ -11,7 +11,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 import equatorium as eq
 from equatorium.errors import InputError
-from equatorium_gp import kernels, trend_gp
+from equatorium_gp import devices, kernels, trend_gp
 from equatorium_gp.gp import GP
 from equatorium_gp.sharing import better_of_both
 from equatorium_gp.trend_gp import TrendGP
@@ -277,6 +277,14 @@ def test_one_wild_run_of_declared_huge_noise_harms_no_other():
     model = TrendGP(kernel="matern52", trend="linear").fit(X, y, noise=noise)
     error = model.predict(query) - np.sin(3 * query[:, 0]) - query[:, 1] ** 2
     assert np.sqrt((error**2).mean()) < 0.05
+
+
+def test_slopes_of_many_points_are_those_of_few(fitted, monkeypatch):
+    query, rng = unlike(7, 4)[0], np.random.default_rng(0)
+    bars = rng.normal(size=(7, 2)), rng.normal(size=(7, 2, 2))
+    whole = fitted.predict_dist_vjp(query, *bars)
+    monkeypatch.setattr(devices, "ENTRIES", 300)  # three points of two kernels of fifty runs
+    assert_allclose(fitted.predict_dist_vjp(query, *bars), whole, rtol=1e-9)
 
 
 def test_inflated_variance_has_its_slope_and_its_joint_covariance():

@@ -7,6 +7,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from equatorium_gp import kernels
+from equatorium_gp.crossed import Crossed
 from equatorium_gp.kernels import coordinates
 from equatorium_gp.stationary import Stationary
 
@@ -44,6 +45,9 @@ def test_matrix_is_gpytorchs(text, X):
     other = torch.from_numpy(np.random.default_rng(2).random((11, 3)))
     assert_allclose(closed.matrix(X), kernel(X, X).to_dense().detach(), atol=2e-14)
     assert_allclose(closed.matrix(other, X), kernel(other, X).to_dense().detach(), atol=2e-14)
+    crossed = Crossed.of(closed, X)
+    assert_allclose(crossed.matrix(other), kernel(other, X).to_dense().detach(), atol=2e-14)
+    assert_allclose(crossed.matrix(X), kernel(X, X).to_dense().detach(), atol=2e-14)
     own = float(kernel(X[:1], diag=True).detach())
     assert closed.variance() == pytest.approx(own, rel=1e-14)
 

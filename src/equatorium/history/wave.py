@@ -113,13 +113,17 @@ def rank_of(rule: str) -> int:
 
 def check_passed(implausibility: Implausibility) -> None:
     """Refuse an emulator that has not passed its validation on the outputs that the data see."""
-    report = implausibility.surrogate.report
+    check_report(implausibility.surrogate.report, implausibility.used)
+
+
+def check_report(report: Report | None, used: Any = slice(None)) -> None:
+    """Refuse a report that is missing, or that does not pass on the outputs `used`."""
     if report is None:
         raise NotValidatedError(
             "The emulator has no report of a validation, so it may not rule anything out. Make one "
             "with cross_validation_report, or say in `override` why it is to be trusted."
         )
-    reasons = report.select(implausibility.used).reasons
+    reasons = report.select(used).reasons
     if reasons:
         raise NotValidatedError(
             f"The emulator fails its validation: {'; '.join(reasons)}. Train it on more runs, take "

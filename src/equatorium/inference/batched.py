@@ -18,31 +18,6 @@ class BatchedEnsemble(WalkerSampler):
     Each half-step asks the likelihood once, at ``ensembles * walkers / 2`` points (a quarter of
     them for snooker moves): give a likelihood on a GPU 256 walkers or more.
 
-    Parameters
-    ----------
-    walkers : int, optional
-        Walkers of each ensemble, even, at least twice the parameters; default max(64, 4 d).
-    ensembles : int
-        Independent ensembles that start apart, at least four: nested R-hat compares them.
-    until : mapping, optional
-        Criteria to stop at, of ``rhat`` and ``ess``; default ``{"rhat": 1.01, "ess": 400}``. With
-        an empty one exactly `max_steps` are made.
-    max_steps : int
-        Most steps of each ensemble.
-    first_check : int
-        Convergence is looked at after this many steps, and then each time there are a quarter more.
-    checkpoint_every : float
-        Seconds between checkpoints.
-    thin : int, optional
-        Every how many steps one is stored; default d // 4 (at least 1), a small part of these
-        moves' autocorrelation time, about 3 d at best.
-
-    Notes
-    -----
-    The first half of each chain is discarded as burn-in. Evidence of convergence is asked of the
-    second half: nested R-hat, bulk and tail ESS, a length of five autocorrelation times, and an
-    autocorrelation time that no longer grows with the chain.
-
     References
     ----------
     See `equatorium.inference.moves`.

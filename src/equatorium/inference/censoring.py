@@ -13,10 +13,13 @@ References
 Tobin 1958, doi:10.2307/1907382; Genz 1992, doi:10.1080/10618600.1992.10477010
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import log_ndtr, logsumexp, ndtri_exp
 from scipy.stats import qmc
 
@@ -25,6 +28,7 @@ from equatorium.records.covariance import Covariance, Diagonal
 from equatorium.records.factor import cholesky
 
 _LOG_NODES = 9  # two to this power
+_HELD = 2**22  # numbers in one array
 
 
 def log_probability(residual: FloatArray, limit: Any, total: Covariance) -> FloatArray:
@@ -47,7 +51,7 @@ def log_probability(residual: FloatArray, limit: Any, total: Covariance) -> Floa
         r, S = residual[:, seen], total.marginal(seen)
         result -= 0.5 * (S.mahalanobis(r) + S.logdet() + seen.size * np.log(2 * np.pi))
     if isinstance(covariance, Diagonal) and isinstance(total, Diagonal):
-        side = limit[bound] * inside / np.sqrt(covariance.variance)
+        side = limit[bound] * inside * np.sqrt(total.precision_diagonal()[..., bound])
         return np.asarray(result + log_ndtr(side).sum(axis=1))
     given = covariance.dense()
     if seen.size:
@@ -65,22 +69,61 @@ def log_orthant(b: FloatArray, S: FloatArray) -> FloatArray:
     >>> log_orthant(np.zeros((1, 2)), np.eye(2)).round(4).tolist()  # log(1 / 4)
     [-1.3863]
     """
+    S = np.broadcast_to(S, (*b.shape, b.shape[1]))
+    found = [separated(b[part], S[part]).log_probability for part in pieces(*b.shape)]
+    return np.concatenate(found) if found else np.empty(0)
+
+
+def pieces(m: int, c: int) -> Iterator[slice]:
+    """Split m points with c limits each, so that their nodes fit into memory."""
+    size = max(1, _HELD // (c << _LOG_NODES))
+    return (slice(start, start + size) for start in range(0, m, size))
+
+
+@dataclass(frozen=True)
+class Separated:
+    """The integral over an orthant, one variable after the other.
+
+    Attributes
+    ----------
+    order : array of int, shape (m, c)
+        The tightest limit first: what is drawn given few others then carries most of the
+        probability.
+    L : array, shape (m, c, c)
+        Cholesky factor of the ordered covariance.
+    t, y, log_p : array, shape (c, m, n)
+        At each of n nodes: the standardised limit of a variable given those before it, what is
+        drawn below it, and the log of the probability to be there.
+    """
+
+    order: npt.NDArray[np.intp]
+    L: FloatArray
+    t: FloatArray
+    y: FloatArray
+    log_p: FloatArray
+
+    @property
+    def log_probability(self) -> FloatArray:
+        """The log of the integral (m,)."""
+        total = self.log_p.sum(axis=0)
+        return np.asarray(logsumexp(total, axis=1) - np.log(total.shape[1]))
+
+
+def separated(b: FloatArray, S: FloatArray) -> Separated:
+    """Integrate over x < b, for b (m, c) and S (m, c, c); see `log_orthant`."""
     c = b.shape[1]
-    # The tightest first: what is drawn given few others then carries most of the probability.
     order = np.argsort(b / np.sqrt(np.diagonal(S, axis1=-2, axis2=-1)), axis=1)
     b = np.take_along_axis(b, order, axis=1)
-    S = np.broadcast_to(S, (len(b), c, c))
     S = np.take_along_axis(S, order[:, :, None], axis=1)
     L = cholesky(np.take_along_axis(S, order[:, None, :], axis=2))
     log_u = _log_uniform(c)
-    y = np.zeros((len(b), len(log_u), c))
-    total = np.zeros(y.shape[:2])
+    t, y, log_p = np.zeros((3, c, len(b), len(log_u)))
     for i in range(c):
-        before = (y[..., :i] @ L[..., i, :i, None])[..., 0]
-        log_p = log_ndtr((b[:, i, None] - before) / L[..., i, i, None])
-        total += log_p
-        y[..., i] = ndtri_exp(log_u[:, i] + log_p)  # drawn below its limit, given those before
-    return np.asarray(logsumexp(total, axis=1) - np.log(len(log_u)))
+        before = np.einsum("mj,jmn->mn", L[:, i, :i], y[:i])
+        t[i] = (b[:, i, None] - before) / L[:, i, i, None]
+        log_p[i] = log_ndtr(t[i])
+        y[i] = ndtri_exp(log_u[:, i] + log_p[i])
+    return Separated(order, L, t, y, log_p)
 
 
 @cache

@@ -56,8 +56,22 @@ class Layout:
 class ChainSampler(Sampler):
     """Base of samplers whose ensembles step together until there is evidence of convergence.
 
-    A subclass has the options `ensembles`, `until`, `max_steps`, `first_check` and
-    `checkpoint_every`, and defines `_layout`, `_begin`, `_steps` and, if it likes, `_told`.
+    A subclass has these options, and defines `_layout`, `_begin`, `_steps` and, if it likes,
+    `_told`.
+
+    Parameters
+    ----------
+    ensembles : int
+        Independent ensembles that start apart, at least four: nested R-hat compares them.
+    until : mapping, optional
+        Criteria to stop at, of ``rhat`` and ``ess``; default ``{"rhat": 1.01, "ess": 400}``. With
+        an empty one exactly `max_steps` are made.
+    max_steps : int
+        Most steps of each ensemble.
+    first_check : int
+        Convergence is looked at after this many steps, and then each time there are a quarter more.
+    checkpoint_every : float
+        Seconds between checkpoints.
     """
 
     view = "normal"
@@ -99,34 +113,9 @@ class ChainSampler(Sampler):
     ) -> Draws:
         """Sample until converged, or as long as `max_steps` allow.
 
-        Parameters
-        ----------
-        posterior : Posterior
-        rng : int, Generator or None
-        starts : array, shape (n, d), optional
-            Plausible points in physical units, such as the region's particles.
-        store : path, optional
-            HDF5 file of checkpoints; ``emcee.backends.HDFBackend(store, name="ensemble-0")`` reads
-            it. An interrupted run loses what was made since the last one, about ten seconds.
-        resume : bool
-            Go on from `store` if it is there, with the very numbers that an uninterrupted run
-            would give. False replaces it.
-        progress : bool
-            Show steps, worst R-hat and worst ESS.
-
-        Returns
-        -------
-        Draws
-            Not converged ones say so, in a `NotConvergedWarning`, their summary and their file.
-
-        Raises
-        ------
-        InputError
-            If a setting, or all starting points, cannot be used.
-        StateError
-            If `store` belongs to another posterior or other settings.
-        FileFormatError
-            If `store` is some other file.
+        As `Sampler.run` says. The `store` holds checkpoints, one about every ten seconds, which
+        ``emcee.backends.HDFBackend(store, name="ensemble-0")`` reads; an interrupted run loses what
+        was made since the last one. The progress bar shows steps, worst R-hat and worst ESS.
         """
         rng = generator(rng)
         seed = seed_of(rng)

@@ -6,54 +6,37 @@ Its uncertainty, with that of discrepancy and simulator, is Gaussian there, and 
 .. math::
    L(\theta) = \int \prod_i p(n_i \mid f_i)\; N(f;\, R\,\mu(\theta), \Sigma(\theta))\; df
 
-Where :math:`\Sigma` is diagonal this is a product of integrals over single data, each done by
-Gauss-Hermite quadrature about its own peak. Else it is Laplace's approximation about the joint
-peak, whose relative error falls as one over the counts. Without uncertainty both are exact.
-
-References
-----------
-Liu & Pierce 1994, doi:10.1093/biomet/81.3.624 (quadrature about the peak); Rasmussen & Williams
-2006, Gaussian Processes for Machine Learning, section 3.4 (Laplace's approximation).
+How is told in `equatorium.inference.latents`; without uncertainty it is exact.
 """
 
 from abc import abstractmethod
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from scipy.special import expit, gammaln, log_expit, logsumexp
+from scipy.special import expit, gammaln, log_expit
 
 from equatorium.checks import FloatArray, finite, floats
-from equatorium.errors import InputError, NotFiniteError, ShapeError
-from equatorium.inference.likelihood_base import Likelihood
-from equatorium.records.covariance import Covariance, Diagonal
+from equatorium.errors import InputError, ShapeError
+from equatorium.inference.latents import log_integral, log_integral_and_slopes
+from equatorium.inference.likelihood_base import Likelihood, _fill
 from equatorium.records.observation import Observation
-from equatorium.records.prediction import Gaussian
 
-_NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(20)
-_LOG_WEIGHTS = np.log(_WEIGHTS) + np.square(_NODES)
-_STEPS = 100  # of Newton's method, at most: each is safe-guarded, and a handful is the rule
+_MANY = 2.0**53  # beyond, numpy draws none, and neighbouring counts are the same float
 
 
 class CountLikelihood(Likelihood):
     """Counts, independent of each other given the latents; see `PoissonLikelihood`."""
 
-    _gradient_free = "the likelihood of counts has none"
-
     def __init__(self, surrogate: Any, observation: Observation, *args: Any, **options: Any):
         super().__init__(surrogate, observation, *args, **options)
-        name, n = type(self).__name__, observation.values
+        name = type(self).__name__
         if observation.covariance.diagonal().any():
             raise InputError(
                 f"Counting is the only error of counts, so {name} needs data with errors of zero. "
                 "What the model may miss beyond it is a discrepancy of the latent."
             )
-        if (n < 0).any() or (n != np.round(n)).any():
-            bad = int(np.argmax((n < 0) | (n != np.round(n))))
-            raise InputError(
-                f"{observation.describe(bad)} is {n[bad]:.6g}, but {name} needs whole numbers that "
-                "are not negative. Give what counts are to be divided by apart from them."
-            )
+        self._check_counts()
         relative = self.discrepancy.fraction or any(self.discrepancy.shift.values())
         if relative or set(options.get("free") or ()) - {"std"}:
             raise InputError(
@@ -62,13 +45,72 @@ class CountLikelihood(Likelihood):
                 "jitter of the counts has no meaning there."
             )
 
+    def with_data(self, values: Any) -> Self:
+        """Give the likelihood of other counts (q,)."""
+        other = super().with_data(values)
+        other._check_counts()
+        return other
+
+    def budget(self, theta: Any) -> dict[str, float]:
+        """Shares of the variance of the counts, in which counting itself is the observation's.
+
+        As of every `Likelihood`; what the latents' variances are for the counts is taken to first
+        order: with the curvature W of `terms`, they go with W^2 and counting with W.
+        """
+        theta = self._points(theta)
+        own, W = np.empty((2, len(theta), self.q))
+
+        def both(t: FloatArray) -> tuple[FloatArray, FloatArray]:
+            predicted = self.predict(t)
+            return predicted.variance, self.terms(predicted.mean)[2]
+
+        _fill(both, theta, (own, W), self.chunk)
+        latent = {name: S.diagonal() for name, S in self.parts_at(theta).items()}
+        sums = {
+            name: (W**2 * variance).sum(axis=1)
+            for name, variance in {"emulator": own, **latent}.items()
+        }
+        sums["observation"] = sums["observation"] + W.sum(axis=1)
+        total = sum(sums.values())
+        return {name: float(np.mean(part / total)) for name, part in sums.items()}
+
     @abstractmethod
-    def _terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Log p(n | f), its slope and minus its curvature (positive), all of f's shape."""
+    def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Log p(n | f), its slope and minus its curvature (positive), all of f's shape (m, q)."""
+
+    @abstractmethod
+    def skew(self, f: FloatArray) -> FloatArray:
+        """Give the slope of minus the curvature, of f's shape (m, q)."""
 
     def _log_likelihood(self, theta: FloatArray) -> FloatArray:
         own, total = self._spread(theta)
-        return _log_integral(self, own, total)
+        return log_integral(self, own.mean, total)
+
+    def _value_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        own, total = self._spread(theta)
+        values, mean, cov = log_integral_and_slopes(self, own.mean, total)
+        return values, self._pull_back(theta, mean, cov if self._covariance_varies else None)
+
+    def _check_counts(self) -> None:
+        n = self.observation.values
+        wrong = (n < 0) | (n != np.round(n))
+        if wrong.any():
+            bad = int(np.argmax(wrong))
+            raise InputError(
+                f"{self.observation.describe(bad)} is {n[bad]:.6g}, but {type(self).__name__} "
+                "needs whole numbers that are not negative. Give what counts are to be divided by "
+                "apart from them."
+            )
+
+    @abstractmethod
+    def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
+        """Draw counts (m, q) given latents."""
+
+    def measured(
+        self, reality: FloatArray, noise: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Draw counts; they have no other errors."""
+        return np.asarray(self._counts(reality, rng), dtype=np.float64)
 
     def _per_datum(self, value: Any, what: str) -> FloatArray:
         """Check a positive number, or one for each datum."""
@@ -124,12 +166,28 @@ class PoissonLikelihood(CountLikelihood):
             raise InputError(f"base must be a number above 1, such as 10, but it is {base!r}.")
         self.base: float = float(base)
 
-    def _terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Of n log m - m with the mean m = exposure base^f."""
         n, unit = self.observation.values, np.log(self.base)
-        log_mean = unit * f + np.log(self.exposure)
-        mean = np.exp(np.minimum(log_mean, 700.0))
+        log_mean, mean = unit * f + np.log(self.exposure), self.expected(f)
         value = n * log_mean - mean - gammaln(n + 1)
         return value, unit * (n - mean), unit**2 * mean
+
+    def skew(self, f: FloatArray) -> FloatArray:
+        """Give that of an exponential: it is its own slope."""
+        return np.asarray(np.log(self.base) * self.terms(f)[2])
+
+    def expected(self, predicted: FloatArray) -> FloatArray:
+        """Exposure times rate."""
+        log_mean = np.log(self.base) * predicted + np.log(self.exposure)
+        return np.asarray(np.exp(np.minimum(log_mean, 700.0)))
+
+    def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
+        mean = self.expected(f)
+        many = mean > _MANY
+        counts = rng.poisson(np.where(many, 0.0, mean)).astype(np.float64)
+        counts[many] = np.round(rng.normal(mean[many], np.sqrt(mean[many])))
+        return counts
 
 
 class BinomialLikelihood(CountLikelihood):
@@ -161,78 +219,40 @@ class BinomialLikelihood(CountLikelihood):
     ) -> None:
         super().__init__(surrogate, observation, *args, **options)
         self.trials = self._per_datum(trials, "trials")
-        if (self.trials != np.round(self.trials)).any() or (observation.values > self.trials).any():
+        if (self.trials != np.round(self.trials)).any():
+            raise InputError(f"trials must be whole numbers, but they are {trials!r:.80}.")
+        self._check_successes()
+
+    def with_data(self, values: Any) -> Self:
+        """Give the likelihood of other successes (q,) of the same trials."""
+        other = super().with_data(values)
+        other._check_successes()
+        return other
+
+    def _check_successes(self) -> None:
+        n = self.observation.values
+        if (n > self.trials).any():
+            bad = int(np.argmax(n > self.trials))
             raise InputError(
-                "trials must be whole numbers, at least as large as the data that are their "
-                f"successes, but they are {trials!r:.80}."
+                f"{self.observation.describe(bad)} is {n[bad]:.6g} successes, but there are "
+                f"{self.trials[bad]:.6g} trials."
             )
 
-    def _terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Of n log p + (N - n) log(1 - p) with the logit f of p."""
         n, N = self.observation.values, self.trials
         choices = gammaln(N + 1) - gammaln(n + 1) - gammaln(N - n + 1)
         value = choices + n * log_expit(f) + (N - n) * log_expit(-f)
         p, rest = expit(f), expit(-f)
         return value, n - N * p, N * p * rest
 
+    def skew(self, f: FloatArray) -> FloatArray:
+        """N p (1 - p) (1 - 2 p)."""
+        return np.asarray(self.terms(f)[2] * (1.0 - 2.0 * expit(f)))
 
-def _log_integral(counts: CountLikelihood, own: Gaussian, latent: Covariance) -> FloatArray:
-    """Integrate the latents out, (m,)."""
-    f, a, W, S = _peak(counts, own.mean, latent)
-    if not isinstance(latent, Diagonal):
-        value = counts._terms(f)[0].sum(axis=1)
-        # |I + Sigma W| = |Sigma + 1 / W| |W|
-        return np.asarray(
-            value - 0.5 * (((f - own.mean) * a).sum(axis=1) + S.logdet() + np.log(W).sum(axis=1))
-        )
-    # Nodes f + sqrt(2) s x, with s the width of the peak, written so that v = 0 does no harm.
-    v = np.broadcast_to(latent.variance, f.shape)
-    shrink = 1.0 / (1.0 + v * W)
-    s = np.sqrt(v * shrink)
-    terms = []
-    for x, log_weight in zip(_NODES, _LOG_WEIGHTS, strict=True):
-        value = counts._terms(f + np.sqrt(2) * s * x)[0]
-        prior = v * np.square(a) + 2 * np.sqrt(2) * a * s * x + 2 * np.square(x) * shrink
-        terms.append(log_weight + value - 0.5 * prior)
-    each = logsumexp(terms, axis=0) + 0.5 * np.log(shrink / np.pi)
-    return np.asarray(each.sum(axis=1))
+    def expected(self, predicted: FloatArray) -> FloatArray:
+        """Trials times probability."""
+        return np.asarray(self.trials * expit(predicted))
 
-
-def _peak(
-    counts: CountLikelihood, mean: FloatArray, latent: Covariance
-) -> tuple[FloatArray, FloatArray, FloatArray, Covariance]:
-    r"""Find where the integrand is largest, by Newton's method.
-
-    A step is a Gaussian regression on pseudo-data z = f + g / W with errors 1 / W, for the slope g
-    and curvature W at f: :math:`f \leftarrow \mu + \Sigma a` with
-    :math:`a = (\Sigma + 1/W)^{-1} (z - \mu)`, which holds for a variance of zero as well.
-
-    Returns
-    -------
-    f, a, W : arrays, shape (m, q)
-        Peak, :math:`\Sigma^{-1} (f - \mu)`, curvature.
-    S : Covariance
-        :math:`\Sigma + 1 / W`.
-    """
-    f = np.array(mean)
-    a = np.zeros_like(f)
-    objective = counts._terms(f)[0].sum(axis=1)
-    for _ in range(_STEPS):
-        _, slope, W = counts._terms(f)
-        W = np.maximum(W, 1e-12)
-        S = latent + Diagonal._of(variance=1.0 / W)
-        target = S.solve(f - mean + slope / W)
-        towards = mean + latent.dot(target)
-        step = np.ones((len(f), 1))
-        for _ in range(30):  # halve the steps that overshoot
-            new_f, new_a = f + step * (towards - f), a + step * (target - a)
-            new = counts._terms(new_f)[0].sum(axis=1) - 0.5 * ((new_f - mean) * new_a).sum(axis=1)
-            worse = ~(new >= objective - 1e-9 * np.abs(objective))
-            if not worse.any():
-                break
-            step[worse] /= 2
-        done = np.abs(new_f - f).max(initial=0.0) < 1e-9
-        f, a, objective = new_f, new_a, new
-        if done:
-            W = np.maximum(counts._terms(f)[2], 1e-12)
-            return f, a, W, latent + Diagonal._of(variance=1.0 / W)
-    raise NotFiniteError("The most probable latents of some points cannot be found.")
+    def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
+        return rng.binomial(self.trials.astype(np.int64), expit(f))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from equatorium.checks import FloatArray, Rng
+from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium.inference.by_name import Columns
 from equatorium.inference.likelihood import GaussianLikelihood
@@ -78,11 +78,6 @@ def residuals(
     """Give data minus predictions (m, q) and their covariance, part of the points at a time."""
     for own, parts in predictions(likelihood, theta):
         yield likelihood.observation.values - own.mean, total_covariance(likelihood, own, parts)
-
-
-def one_each(covariance: Covariance, n: int, rng: Rng) -> FloatArray:
-    """One draw of N(0, S) for each of n points, shape (n, q)."""
-    return covariance.sample(1, rng)[0] if covariance.batch else covariance.sample(n, rng)
 
 
 def log_density(residual: FloatArray, total: Covariance) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 from equatorium.checks import FloatArray, Rng
 from equatorium.errors import InputError, PluginLoadError
 from equatorium.inference.data_parts import datum_labels, taken
-from equatorium.inference.likelihood import GaussianLikelihood
+from equatorium.inference.likelihood_base import Likelihood
 from equatorium.inference.pointwise import pointwise_log_likelihood
 from equatorium.inference.predicted import predict_data
 from equatorium.records.space import Space
@@ -123,7 +123,7 @@ def _of_data(
     if observation is not None:
         groups["observed_data"] = {"data": np.asarray(observation.values)}
         labels = datum_labels(observation)
-    if isinstance(likelihood, GaussianLikelihood):
+    if isinstance(likelihood, Likelihood):
         predicted = predict_data(theta, likelihood, rng, kind="posterior").replicated
         groups["posterior_predictive"] = {"data": _chains(predicted.reshape(*shape, -1))}
     if len(set(labels)) < len(labels):

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from equatorium.checks import FloatArray, matrix
+from equatorium.checks import FloatArray, Rng, generator, matrix, vector
 from equatorium.errors import InputError
 from equatorium.inference.gradient import why_no_gradient
+from equatorium.inference.mock_data import why_no_data
 from equatorium.records.outputs import unique_names
 
 
@@ -75,6 +76,11 @@ class JointLikelihood:
         reasons = {name: getattr(part, "override", "") for name, part in self.parts.items()}
         return "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
 
+    @property
+    def q(self) -> int:
+        """Number of data of all parts."""
+        return sum(int(part.q) for part in self.parts.values())
+
     def log_likelihood(self, theta: Any) -> FloatArray:
         """Log-likelihood (m,) of points theta (m, d), one column for each of `names`."""
         return np.asarray(sum(self.each(theta).values()))
@@ -114,6 +120,34 @@ class JointLikelihood:
             if (reason := why_no_gradient(part))
         )
 
+    def simulate(self, theta: Any, rng: Rng = None) -> FloatArray:
+        """Draw data of all parts, one after the other, at a point theta (d,).
+
+        Raises
+        ------
+        InputError
+            If a part does not say how its data come about.
+        """
+        self._require_data()
+        theta = vector(theta, f"theta ({', '.join(self.names)})", len(self.names))
+        rng = generator(rng)
+        return np.concatenate(
+            [part.simulate(theta[self._columns[k]], rng) for k, part in self.parts.items()]
+        )
+
+    def with_data(self, values: Any) -> "JointLikelihood":
+        """Give the likelihood of other data of all parts, one after the other."""
+        self._require_data()
+        ends = np.cumsum([part.q for part in self.parts.values()])
+        values = vector(values, "data", self.q)
+        pieces = np.split(values, ends[:-1])
+        return JointLikelihood(
+            {
+                name: part.with_data(piece)
+                for (name, part), piece in zip(self.parts.items(), pieces, strict=True)
+            }
+        )
+
     def budget(self, theta: Any) -> dict[str, dict[str, float]]:
         """Shares of the variance of each part that can tell, see `Likelihood.budget`."""
         theta = self._points(theta)
@@ -122,6 +156,18 @@ class JointLikelihood:
             for name, part in self.parts.items()
             if hasattr(part, "budget")
         }
+
+    def why_no_data(self) -> str:
+        """Say of which parts no data can be drawn, and why; nothing if they can of all."""
+        return "; ".join(
+            f"part {name!r}: {reason}"
+            for name, part in self.parts.items()
+            if (reason := why_no_data(part, ("simulate", "with_data", "q")))
+        )
+
+    def _require_data(self) -> None:
+        if reason := self.why_no_data():
+            raise InputError(f"No data can be drawn from this likelihood: {reason}.")
 
     def _points(self, theta: Any) -> FloatArray:
         return matrix(theta, f"theta ({', '.join(self.names)})", len(self.names))

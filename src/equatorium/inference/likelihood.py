@@ -16,6 +16,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray
 from equatorium.inference.censoring import log_probability
+from equatorium.inference.censoring_gradient import log_probability_and_slopes
 from equatorium.inference.likelihood_base import Likelihood
 
 
@@ -31,12 +32,6 @@ class GaussianLikelihood(Likelihood):
 
     _takes_limits = True
 
-    def why_no_gradient(self) -> str:
-        """Say why there is no gradient; nothing if there is one."""
-        if self.observation.limit is not None:
-            return "some of the data are upper or lower limits"
-        return super().why_no_gradient()
-
     def _log_likelihood(self, theta: FloatArray) -> FloatArray:
         own, total = self._spread(theta)
         residual = self.observation.values - own.mean
@@ -48,6 +43,10 @@ class GaussianLikelihood(Likelihood):
     def _value_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         own, total = self._spread(theta)
         r = self.observation.values - own.mean
+        if self.observation.limit is not None:
+            limit = np.array(self.observation.limit)
+            values, by_r, by_S = log_probability_and_slopes(r, limit, total)
+            return values, self._pull_back(theta, -by_r, by_S if self._covariance_varies else None)
         a = total.solve(r)
         values = -0.5 * ((a * r).sum(axis=1) + total.logdet() + self.q * np.log(2 * np.pi))
         cov = None

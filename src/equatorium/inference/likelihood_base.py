@@ -8,17 +8,19 @@ from typing import Any, Self
 
 import numpy as np
 
-from equatorium.checks import FloatArray, instance, matrix
+from equatorium.checks import FloatArray, Rng, generator, instance, matrix, vector
 from equatorium.emulate.surrogate import Surrogate
 from equatorium.errors import InputError, NotFiniteError
 from equatorium.inference.error_model import ErrorModel
 from equatorium.inference.model_function import ModelFunction
 from equatorium.inference.predictor import predictor_of
+from equatorium.inference.stages import one_data_set
 from equatorium.records.covariance import Covariance
 from equatorium.records.discrepancy import Discrepancy
 from equatorium.records.observation import Observation
 from equatorium.records.outputs import unique_names
 from equatorium.records.prediction import Gaussian
+from equatorium.spectra.spectral_model import SpectralModel
 
 _ENTRIES = 2**24  # of the upstream gradient (m, p, p) that are held at once
 _Batch = Callable[[FloatArray], tuple[FloatArray, ...]]
@@ -32,9 +34,9 @@ class Likelihood(ABC):
 
     Parameters
     ----------
-    surrogate : Surrogate or ModelFunction
+    surrogate : Surrogate, SpectralModel or ModelFunction
         Its predictions and their covariance over named outputs, with the report of its validation;
-        or a model that is cheap enough to be called itself.
+        emulated spectra as an instrument sees them; or a model cheap enough to be called itself.
     observation : Observation
         The q data; its covariance holds measurement errors only.
     discrepancy : Discrepancy, optional
@@ -45,8 +47,7 @@ class Likelihood(ABC):
         False leaves the emulator's covariance out, as if it were exact. It is recorded with all
         that follows; the honest value is True.
     override : str
-        Why the emulator may judge although it did not pass its validation; empty if it passed. It
-        is recorded likewise.
+        Why the emulator may judge without a passed validation, or empty; recorded likewise.
     chunk : int
         Most points that are predicted at once, to bound memory.
     free : mapping of str to str, optional
@@ -69,13 +70,11 @@ class Likelihood(ABC):
         Parameters of the model, then the free scales, then those of the family itself.
     """
 
-    # Why a family has no gradient, whatever its model; empty if it has.
-    _gradient_free: str = ""
     _takes_limits: bool = False
 
     def __init__(
         self,
-        surrogate: Surrogate | ModelFunction,
+        surrogate: Surrogate | SpectralModel | ModelFunction,
         observation: Observation,
         discrepancy: Discrepancy | None = None,
         extra: Covariance | None = None,
@@ -125,13 +124,41 @@ class Likelihood(ABC):
         """Sum of the constant covariances."""
         return self._errors.constant
 
-    def with_values(self, values: Any) -> Self:
+    def with_data(self, values: Any) -> Self:
         """Give the likelihood of other data (q,) of the same kind; this one stays as it is."""
         other = copy(self)
         other.observation = replace(self.observation, values=values)
         simulator = self.parts.get("simulator")
         other._errors = ErrorModel(other.observation, self.discrepancy, simulator, self._free)
         return other
+
+    def simulate(self, theta: Any, rng: Rng = None, clean: Any = None) -> FloatArray:
+        """Draw data (q,) as this likelihood has them come about.
+
+        Parameters
+        ----------
+        theta : array, shape (d,)
+            One point, a value for each of `names`.
+        rng : int, Generator or None
+        clean : array, shape (q,), optional
+            What the true simulator gives for the data, in place of a draw of the emulator's.
+
+        Raises
+        ------
+        InputError
+            If there are none to draw; `why_no_data` says why.
+        """
+        if reason := self.why_no_data():
+            raise InputError(f"No data can be drawn from this likelihood: {reason}.")
+        theta = vector(theta, f"theta ({', '.join(self.names)})", len(self.names))[None]
+        clean = None if clean is None else vector(clean, "clean data", self.q)
+        return one_data_set(self, theta, generator(rng), clean)
+
+    def why_no_data(self) -> str:
+        """Say why no data can be drawn; nothing if they can."""
+        if self.observation.limit is None:
+            return ""
+        return "some of its data are upper or lower limits, and which would change with each draw"
 
     def predict(self, theta: FloatArray) -> Gaussian:
         """Model's prediction of the q data at points theta (m, d), with its own covariance."""
@@ -140,6 +167,10 @@ class Likelihood(ABC):
     def parts_at(self, theta: FloatArray) -> dict[str, Covariance]:
         """Covariances over the data at points theta (m, d), free scales included."""
         return self._errors.at(self._split(theta)[1])
+
+    def parts_about(self, values: FloatArray, theta: FloatArray) -> dict[str, Covariance]:
+        """Give the same of other data, or latents (q,), whose size the discrepancy may go with."""
+        return Likelihood.with_data(self, values).parts_at(theta)
 
     def log_likelihood(self, theta: Any) -> FloatArray:
         """Log-likelihood of points.
@@ -177,7 +208,7 @@ class Likelihood(ABC):
 
     def why_no_gradient(self) -> str:
         """Say why there is no gradient; nothing if there is one."""
-        return self._gradient_free or self._predictor.why_no_gradient()
+        return self._predictor.why_no_gradient()
 
     def budget(self, theta: Any) -> dict[str, float]:
         """Shares of the total variance (trace over the data), averaged over points theta (m, d).
@@ -193,13 +224,27 @@ class Likelihood(ABC):
         shares = {name: float(np.mean(part / total)) for name, part in sums.items()}
         return {"emulator": float(np.mean(own / total)), **shares}
 
+    def stretch(self, theta: FloatArray, rng: np.random.Generator) -> FloatArray | float:
+        """Draw what all deviations from the prediction are multiplied by, at points (m, d)."""
+        return 1.0
+
+    def expected(self, predicted: FloatArray) -> FloatArray:
+        """Give the data to expect (m, q) of what the model predicts for them."""
+        return predicted
+
+    def measured(
+        self, reality: FloatArray, noise: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Give data (m, q) of reality and drawn errors."""
+        return reality + noise
+
     @abstractmethod
     def _log_likelihood(self, theta: FloatArray) -> FloatArray:
         """Log-likelihood (m,) of points that fit into memory."""
 
+    @abstractmethod
     def _value_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Log-likelihood (m,) and gradient (m, d); by families that have one."""
-        raise NotImplementedError
+        """Log-likelihood (m,) and gradient (m, d), likewise."""
 
     def _points(self, theta: Any) -> FloatArray:
         return matrix(theta, f"theta ({', '.join(self.names)})", len(self.names))

@@ -2,9 +2,10 @@
 
 **The convention for likelihoods.** One that mocks can be made for has the methods
 ``simulate(theta (d,), rng) -> y``, data drawn from the likelihood itself (theta its own ``names``,
-if it has any), and
-``with_data(y) -> likelihood``, the same for other data. `GaussianLikelihood` is served here, also
-with the true simulator in the emulator's place.
+if it has any), and ``with_data(y) -> likelihood``, the same for other data. Those of one data set
+that a model predicts, `Likelihood`, take what the true simulator gives in the emulator's place,
+``simulate(theta, rng, clean)``. If whether there are data to draw depends on what the likelihood
+holds, it also has a method ``why_no_data() -> str``, empty if there are.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ import numpy as np
 
 from equatorium.checks import FloatArray, floats
 from equatorium.errors import InputError, SimulatorError
-from equatorium.inference.data_parts import one_each, require_gaussian, taken
-from equatorium.inference.likelihood import GaussianLikelihood
+from equatorium.inference.data_parts import taken
+from equatorium.inference.likelihood_base import Likelihood
 from equatorium.interfaces.simulator import Simulator
 from equatorium.records.space import Space
 
@@ -28,21 +29,24 @@ def require_data(likelihood: Any, simulator: Simulator | None = None) -> None:
     InputError
         Saying what is missing.
     """
-    if isinstance(likelihood, GaussianLikelihood):
-        require_gaussian(likelihood)
-        return
     kind = type(likelihood).__name__
-    missing = [name for name in ("simulate", "with_data") if not hasattr(likelihood, name)]
-    if missing:
+    if reason := why_no_data(likelihood):
+        raise InputError(f"No data can be drawn from this likelihood: {reason}.")
+    if simulator is not None and not isinstance(likelihood, Likelihood):
         raise InputError(
-            f"No data can be drawn from this likelihood: {kind} has no method "
-            f"{' and no '.join(missing)} (see equatorium.inference.mock_data)."
+            "What a simulator gives becomes data for a likelihood of one Observation, such as "
+            f"GaussianLikelihood, but not for {kind}. Leave simulator out."
         )
-    if simulator is not None:
-        raise InputError(
-            f"What a simulator gives becomes data for a GaussianLikelihood only, not for {kind}. "
-            "Leave simulator out."
+
+
+def why_no_data(likelihood: Any, wanted: Sequence[str] = ("simulate", "with_data")) -> str:
+    """Say why no data can be drawn from a likelihood; nothing if they can."""
+    if missing := [name for name in wanted if not hasattr(likelihood, name)]:
+        return (
+            f"{type(likelihood).__name__} has no {' and no '.join(missing)} "
+            "(see equatorium.inference.mock_data)"
         )
+    return str(likelihood.why_no_data()) if hasattr(likelihood, "why_no_data") else ""
 
 
 def simulated_data(
@@ -56,7 +60,7 @@ def simulated_data(
 
     Parameters
     ----------
-    likelihood : GaussianLikelihood, or another that keeps the convention above
+    likelihood : Likelihood, or another that keeps the convention above
     theta : array, shape (d,)
     rng : numpy.random.Generator
     simulator : Simulator, optional
@@ -71,24 +75,14 @@ def simulated_data(
     SimulatorError
         If the simulator gives something that is not finite.
     """
-    own = theta[None] if space is None else taken(theta[None], space.names, space, likelihood)
-    if isinstance(likelihood, GaussianLikelihood):
-        if simulator is None or space is None:
-            clean = _emulated(likelihood, own, rng)
-        else:
-            clean = _simulated(likelihood, complete_for(simulator, space, theta), rng, simulator)
-        # What the model misses may go with its size: with that of the clean data.
-        errors = likelihood.with_values(clean).parts_at(own)
-        y = clean + sum(one_each(errors[k], 1, rng)[0] for k in ("discrepancy", "observation"))
-        return np.asarray(y)
-    return floats(likelihood.simulate(own[0], rng), "simulated data")
-
-
-def with_data(likelihood: Any, values: FloatArray) -> Any:
-    """Give the likelihood of other data; the original stays as it is."""
-    if not isinstance(likelihood, GaussianLikelihood):
-        return likelihood.with_data(values)
-    return likelihood.with_values(values)
+    own = theta if space is None else taken(theta[None], space.names, space, likelihood)[0]
+    if simulator is None or space is None:
+        return floats(likelihood.simulate(own, rng), "simulated data")
+    values = simulator.evaluate(complete_for(simulator, space, theta), rng=rng).values
+    clean = likelihood.observation.match(simulator.outputs) @ values
+    if not np.isfinite(clean).all():
+        raise SimulatorError(f"{simulator.name} gave {values} at {theta}: no data can be made.")
+    return floats(likelihood.simulate(own, rng, clean), "simulated data")
 
 
 def complete_for(simulator: Simulator, space: Space, theta: FloatArray) -> FloatArray:
@@ -106,26 +100,3 @@ def complete_for(simulator: Simulator, space: Space, theta: FloatArray) -> Float
 
 def _places(names: Sequence[str], among: Sequence[str]) -> list[int]:
     return [among.index(name) for name in names]
-
-
-def _emulated(
-    likelihood: GaussianLikelihood, theta: FloatArray, rng: np.random.Generator
-) -> FloatArray:
-    own = likelihood.predict(theta)
-    clean = own.sample(1, rng)[0, 0] if likelihood.emulator_covariance else own.mean[0]
-    if "simulator" in likelihood.parts:
-        clean = clean + likelihood.parts["simulator"].sample(1, rng)[0]
-    return np.asarray(clean)
-
-
-def _simulated(
-    likelihood: GaussianLikelihood,
-    theta: FloatArray,
-    rng: np.random.Generator,
-    simulator: Simulator,
-) -> FloatArray:
-    values = simulator.evaluate(theta, rng=rng).values
-    clean = likelihood.observation.match(simulator.outputs) @ values
-    if not np.isfinite(clean).all():
-        raise SimulatorError(f"{simulator.name} gave {values} at {theta}: no data can be made.")
-    return np.asarray(clean)

@@ -1,22 +1,25 @@
 """Data as a model would give them at points of its parameters, stage by stage."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from equatorium.checks import FloatArray, Rng, generator
-from equatorium.inference.data_parts import datum_labels, one_each, predictions, require_gaussian
+from equatorium.errors import InputError
+from equatorium.inference.data_parts import datum_labels
+from equatorium.inference.likelihood_base import Likelihood
+from equatorium.inference.stages import all_stages
 from equatorium.inference.text_table import aligned
-from equatorium.records.covariance import Covariance
 from equatorium.records.observation import Observation
-from equatorium.records.prediction import Gaussian
 
 
 @dataclass(frozen=True, eq=False)
 class Predictive:
-    """Draws of the q data from a predictive distribution, each (n, q).
+    """Draws of the q data from a predictive distribution, each (n, q), in the data's own units.
+
+    Of counts all but the last are the numbers to expect. What would have been measured is drawn in
+    place of upper (<) and lower (>) limits, too.
 
     Attributes
     ----------
@@ -30,7 +33,7 @@ class Predictive:
     reality : array
         The model plus the discrepancy: what the model says about the sky.
     replicated : array
-        Reality plus measurement errors: data sets to compare the observed one with.
+        Reality as it is measured, with errors: data sets to compare the observed one with.
     observation : Observation
         The observed one.
     kind : {"prior", "posterior"}
@@ -56,12 +59,14 @@ class Predictive:
     def summary(self) -> str:
         """Lay out each datum beside what is predicted for it."""
         rows = [["datum", "observed", "5 %", "50 %", "95 %", "below"]]
+        limit = self.observation.limit or (0,) * self.observation.q
         columns = np.quantile(self.replicated, [0.05, 0.5, 0.95], axis=0)
         numbers = np.vstack([self.observation.values, columns]).T
-        for name, values, share in zip(
-            datum_labels(self.observation), numbers, self.below, strict=True
+        for name, (observed, *values), share, side in zip(
+            datum_labels(self.observation), numbers, self.below, limit, strict=True
         ):
-            rows.append([name, *(f"{value:.4g}" for value in values), f"{share:.3f}"])
+            seen = ("", ">", "<")[side] + f"{observed:.4g}"
+            rows.append([name, seen, *(f"{value:.4g}" for value in values), f"{share:.3f}"])
         lines = [f"{self.kind.capitalize()} predictive of the data, {len(self.theta)} draws"]
         lines += [*aligned(rows), *([self.notice] if self.notice else [])]
         return "\n".join(lines)
@@ -75,21 +80,17 @@ def predict_data(
     Raises
     ------
     InputError
-        If the likelihood is not a `GaussianLikelihood`, whose covariances are needed.
+        If the likelihood does not know how its data come about.
     """
-    likelihood = require_gaussian(likelihood)
+    if not isinstance(likelihood, Likelihood):
+        raise InputError(
+            "Only a likelihood of one Observation, such as GaussianLikelihood, knows how its data "
+            f"come about; {type(likelihood).__name__} does not."
+        )
     rng = generator(rng)
-    made = [_stages(own, parts, rng) for own, parts in predictions(likelihood, theta)]
+    made = [
+        all_stages(likelihood, theta[start : start + likelihood.chunk], rng)
+        for start in range(0, len(theta), likelihood.chunk)
+    ]
     mean, model, reality, data = (np.concatenate(stage) for stage in zip(*made, strict=True))
     return Predictive(theta, mean, model, reality, data, likelihood.observation, kind, notice)
-
-
-def _stages(
-    own: Gaussian, parts: Mapping[str, Covariance], rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Draw mean, model, reality and data (m, q) at each point of a prediction."""
-    model = own.sample(1, rng)[0]
-    if "simulator" in parts:
-        model = model + one_each(parts["simulator"], own.m, rng)
-    reality = model + one_each(parts["discrepancy"], own.m, rng)
-    return own.mean, model, reality, reality + one_each(parts["observation"], own.m, rng)

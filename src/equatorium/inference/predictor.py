@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray, instance
-from equatorium.emulate.surrogate import Surrogate
+from equatorium.emulate.surrogate import Surrogate, require_variance
 from equatorium.errors import InputError, ShapeError
 from equatorium.history.implausibility import Implausibility
-from equatorium.history.wave import check_passed
+from equatorium.history.wave import check_passed, check_report
 from equatorium.inference.gradient import unit_slope
 from equatorium.inference.model_function import ModelFunction
 from equatorium.records.covariance import Covariance, Diagonal
 from equatorium.records.observation import Observation
 from equatorium.records.prediction import Gaussian
+from equatorium.spectra.spectral_model import SpectralModel
 
 
 class Predictor(ABC):
@@ -41,18 +42,20 @@ class Predictor(ABC):
 
 
 def predictor_of(model: Any, observation: Observation, override: str) -> Predictor:
-    """Make the predictor of a Surrogate or of a ModelFunction.
+    """Make the predictor of a Surrogate, a SpectralModel or a ModelFunction.
 
     Raises
     ------
     InputError
-        If the model is neither.
+        If the model is none of these.
     NotValidatedError
         If an emulator states no variance, or has not passed its validation on the outputs that
         the data see and there is no override.
     """
     if isinstance(model, ModelFunction):
         return Direct(model, observation)
+    if isinstance(model, SpectralModel):
+        return Spectral(model, observation, override)
     if not isinstance(model, Surrogate):
         raise InputError(
             "A likelihood needs a Surrogate (a fitted emulator with names), or a ModelFunction (a "
@@ -111,6 +114,47 @@ class Emulated(Predictor):
         return np.asarray(by_unit / unit_slope(space, theta))
 
 
+class Spectral(Predictor):
+    """By emulated spectra, carried to the pixels of the data."""
+
+    def __init__(self, model: SpectralModel, observation: Observation, override: str = "") -> None:
+        require_variance(model.surrogate)
+        if not override:
+            check_report(model.surrogate.report)
+        seen = observation.coords.get("wavelength", np.empty(0))
+        if seen.shape != model.wavelength.shape or not np.allclose(seen, model.wavelength, 1e-9):
+            raise InputError(
+                f"The spectral model predicts {model.wavelength.size} pixels, but the "
+                f"{observation.q} data do not have their wavelengths. Make the model with the "
+                "observation's: SpectralModel(surrogate, observation.coords['wavelength'], ...)."
+            )
+        ours, theirs = (of.units.get("wavelength", "") for of in (observation, model.outputs))
+        if ours and theirs and ours != theirs:
+            raise InputError(
+                f"The wavelengths of the observation are in {ours!r}, those of the model in "
+                f"{theirs!r}. Convert one."
+            )
+        self.model = model
+        self.names = model.names
+        self.entries = observation.q**2
+
+    def predict(self, theta: FloatArray) -> Gaussian:
+        """Predict the pixels."""
+        return self.model.predict(theta)
+
+    def of_outputs(self, extra: Covariance) -> Covariance:
+        """Refuse: what runs share is not known beyond the operators."""
+        raise InputError("A likelihood of a SpectralModel takes no `extra` covariance.")
+
+    def why_no_gradient(self) -> str:
+        """Say that there is none."""
+        return "the operators of a SpectralModel have none"
+
+    def pull_back(self, theta: FloatArray, mean: FloatArray, cov: FloatArray | None) -> FloatArray:
+        """There is no way back."""
+        raise NotImplementedError
+
+
 class Direct(Predictor):
     """By the model itself, which is exact."""
 
@@ -136,6 +180,8 @@ class Direct(Predictor):
 
     def of_outputs(self, extra: Covariance) -> Covariance:
         """R S R^T."""
+        if extra.batch:
+            raise ShapeError(f"extra must be one covariance, but it is {extra.batch} of them.")
         return extra if self.response is None else extra.project(self.response)
 
     def why_no_gradient(self) -> str:

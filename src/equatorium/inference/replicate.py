@@ -19,12 +19,8 @@ from equatorium.errors import InputError, NotConvergedWarning, NotSavableError
 from equatorium.inference.calibration import standardised_errors
 from equatorium.inference.convergence import autocorrelation_time
 from equatorium.inference.draws import Draws
-from equatorium.inference.mock_data import (
-    complete_for,
-    require_data,
-    simulated_data,
-    with_data,
-)
+from equatorium.inference.joint import JointLikelihood
+from equatorium.inference.mock_data import complete_for, require_data, simulated_data
 from equatorium.inference.posterior import Posterior
 from equatorium.inference.ranks import randomised_rank
 from equatorium.interfaces.sampler import Sampler
@@ -99,7 +95,7 @@ class Replicate(Simulator):
         rng, space = generator(rng), self.space
         free = np.asarray(theta)[[space.all_names.index(name) for name in space.names]]
         data = simulated_data(self.posterior.likelihood, free, rng, self.truth, space)
-        posterior = Posterior(space, with_data(self.posterior.likelihood, data))
+        posterior = Posterior(space, self.posterior.likelihood.with_data(data))
         with warnings.catch_warnings():
             # How many replicates converged is told of all of them together.
             warnings.simplefilter("ignore", NotConvergedWarning)
@@ -126,22 +122,36 @@ class Replicate(Simulator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Give what other processes need: the surrogate as its file, for its tensors stay here."""
-        likelihood: Any = copy(self.posterior.likelihood)
-        try:
-            likelihood.surrogate = _Packed(likelihood.surrogate)
-        except (AttributeError, NotSavableError):
-            return vars(self)
-        likelihood._predictor = copy(likelihood._predictor)
-        likelihood._predictor.surrogate = None
         posterior = copy(self.posterior)
-        posterior.likelihood = likelihood
+        posterior.likelihood = _packed(posterior.likelihood)
         return {**vars(self), "posterior": posterior}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        likelihood: Any = self.posterior.likelihood
-        if isinstance(packed := getattr(likelihood, "surrogate", None), _Packed):
-            likelihood.surrogate = likelihood._predictor.surrogate = packed.opened()
+        _unpack(self.posterior.likelihood)
+
+
+def _packed(likelihood: Any) -> Any:
+    """Give a likelihood, or a joint one, whose surrogates are packed; others as they are."""
+    other = copy(likelihood)
+    if isinstance(likelihood, JointLikelihood):
+        other.parts = {name: _packed(part) for name, part in likelihood.parts.items()}
+        return other
+    try:
+        other.surrogate = _Packed(likelihood.surrogate)
+    except (AttributeError, NotSavableError):
+        return likelihood
+    other._predictor = copy(other._predictor)
+    other._predictor.surrogate = None
+    return other
+
+
+def _unpack(likelihood: Any) -> None:
+    if isinstance(likelihood, JointLikelihood):
+        for part in likelihood.parts.values():
+            _unpack(part)
+    elif isinstance(packed := getattr(likelihood, "surrogate", None), _Packed):
+        likelihood.surrogate = likelihood._predictor.surrogate = packed.opened()
 
 
 class _Packed:

@@ -20,6 +20,7 @@ from equatorium.inference.chain_sampler import check_counts, fingerprint, told_o
 from equatorium.inference.checkpoint import Checkpoint, check_same
 from equatorium.inference.convergence import limits
 from equatorium.inference.draws import Draws
+from equatorium.inference.origin import provenance
 from equatorium.inference.posterior import Posterior, View
 from equatorium.interfaces.sampler import Sampler
 
@@ -114,7 +115,15 @@ class Finished:
 class RunSampler(Sampler):
     """Base of samplers by independent runs from the prior to the posterior, with evidence.
 
-    A subclass has the options `runs` and `until`, and defines `_check` and `_one`.
+    A subclass has these options, and defines `_check` and `_one`.
+
+    Parameters
+    ----------
+    runs : int
+        Independent runs, at least four; the scatter between them gives the errors.
+    until : mapping, optional
+        Criteria of convergence, of ``rhat`` and ``ess``; default ``{"rhat": 1.01, "ess": 400}``.
+        They do not end anything: make more runs, or larger ones.
     """
 
     view = "cube"
@@ -143,36 +152,12 @@ class RunSampler(Sampler):
     ) -> Draws:
         """Make all runs.
 
-        Parameters
-        ----------
-        posterior : Posterior
-        rng : int, Generator or None
-        starts : array, shape (n, d), optional
-            Not used: these samplers begin with the whole prior, which is what the evidence needs.
-        store : path, optional
-            HDF5 file of the finished runs. An interruption loses the run in progress.
-        resume : bool
-            Keep the runs in `store`, and make those that are missing, with the very numbers that an
-            uninterrupted call would give. False replaces them.
-        progress : bool
-            Show the runs.
+        As `Sampler.run` says. The `store` holds finished runs: an interruption loses the one in
+        progress. `starts` are not used, for the evidence needs the whole prior.
 
-        Returns
-        -------
-        Draws
-            Of equal weight, as many of each run; ``meta`` has ``log_evidence`` and
-            ``log_evidence_error`` (the larger of what the scatter of the runs and what their own
-            errors say), ``log_evidence_runs`` and ``evaluations``. Not converged ones say so, in a
-            `NotConvergedWarning`, their summary and their file.
-
-        Raises
-        ------
-        InputError
-            If a setting cannot be used.
-        StateError
-            If `store` belongs to another posterior or other settings.
-        FileFormatError
-            If `store` is some other file.
+        The draws have equal weight, as many of each run; ``meta`` has ``log_evidence`` and
+        ``log_evidence_error`` (the larger of what the scatter of the runs and what their own errors
+        say), ``log_evidence_runs`` and ``evaluations``.
         """
         from tqdm.auto import tqdm
 
@@ -237,6 +222,7 @@ class RunSampler(Sampler):
             "evaluations": sum(run.evaluations for run in done.runs),
             "until": limits(self.until),
             **told_of(posterior),
+            "provenance": provenance(self, posterior, {"entropy": done.seed, "spawn_key": []}),
         }
         shape = (len(done.runs), n, 1)
         return Draws(

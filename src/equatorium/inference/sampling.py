@@ -13,30 +13,7 @@ from equatorium.inference.walkers import WalkerSampler
 class Emcee(WalkerSampler):
     """Affine-invariant ensemble sampling by emcee, in the view whose prior is N(0, I).
 
-    Parameters
-    ----------
-    walkers : int, optional
-        Walkers of each ensemble, even, at least twice the parameters; default max(64, 4 d).
-    ensembles : int
-        Independent ensembles that start apart, at least four: nested R-hat compares them.
-    until : mapping, optional
-        Criteria to stop at, of ``rhat`` and ``ess``; default ``{"rhat": 1.01, "ess": 400}``. With
-        an empty one exactly `max_steps` are made.
-    max_steps : int
-        Most steps of each ensemble.
-    first_check : int
-        Convergence is looked at after this many steps, and then each time there are a quarter more.
-    checkpoint_every : float
-        Seconds between checkpoints.
-    thin : int, optional
-        Every how many steps one is stored; default d // 4 (at least 1), a small part of these
-        moves' autocorrelation time, about 3 d at best.
-
-    Notes
-    -----
-    The first half of each chain is discarded as burn-in. Evidence of convergence is asked of the
-    second half: nested R-hat, bulk and tail ESS, a length of five autocorrelation times, and an
-    autocorrelation time that no longer grows with the chain.
+    Options are those of every `WalkerSampler`.
 
     References
     ----------

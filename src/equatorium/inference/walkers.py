@@ -15,7 +15,21 @@ from equatorium.inference.posterior import Posterior, View
 class WalkerSampler(ChainSampler):
     """Base of samplers by ensembles of walkers, in the view whose prior is N(0, I).
 
-    The chains of one may go on with another.
+    The chains of one may go on with another. Further options are those of every `ChainSampler`.
+
+    Parameters
+    ----------
+    walkers : int, optional
+        Walkers of each ensemble, even, at least twice the parameters; default max(64, 4 d).
+    thin : int, optional
+        Every how many steps one is stored; default d // 4 (at least 1), a small part of these
+        moves' autocorrelation time, about 3 d at best.
+
+    Notes
+    -----
+    The first half of each chain is discarded as burn-in. Evidence of convergence is asked of the
+    second half: nested R-hat, bulk and tail ESS, a length of five autocorrelation times, and an
+    autocorrelation time that no longer grows with the chain.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.metaestimators import available_if
 
+from equatorium import registry
 from equatorium.checks import FloatArray, floats
 from equatorium.errors import InputError, NotFiniteError, ShapeError
 from equatorium.interfaces.model import Model
@@ -49,18 +50,20 @@ class Embedder(TransformerMixin, Model):
         InputError
             If the arrays do not fit, or ivar is given to an embedder that cannot use it.
         """
-        X, ivar = self._weighted(self._validate(X, reset=True), ivar)
+        X, ivar = self._weighted(self._rows(X, reset=True), ivar)
         self._fit(X, ivar)
         return self._finish()
 
     def transform(self, X: Any, *, ivar: Any = None) -> FloatArray:
         """Map rows to their latent coordinates, shape (m, k)."""
-        return self._transform(*self._weighted(self._validate(X, reset=False), ivar))
+        return self._transform(*self._weighted(self._rows(X, reset=False), ivar))
 
     def fit_transform(self, X: Any, y: Any = None, *, ivar: Any = None) -> FloatArray:
         """Learn the map and return the latent coordinates of the same rows."""
-        Z: FloatArray = self.fit(X, y, ivar=ivar).transform(X, ivar=ivar)
-        return Z
+        X, ivar = self._weighted(self._rows(X, reset=True), ivar)
+        self._fit(X, ivar)
+        self._finish()
+        return self._transform(X, ivar)
 
     @available_if(_has_inverse)  # type: ignore[untyped-decorator]
     def inverse_transform(self, Z: Any) -> FloatArray:
@@ -122,6 +125,25 @@ class Embedder(TransformerMixin, Model):
             raise NotFiniteError("Z holds NaN or infinity; latent coordinates must be finite.")
         return np.asarray(Z)
 
+    def _rows(self, X: Any, *, reset: bool) -> FloatArray:
+        """Check rows; gaps given to an embedder that cannot leave values out raise the remedy."""
+        try:
+            checked: FloatArray = self._validate(X, reset=reset)
+        except InputError as error:
+            if "missing" in self.capabilities_ or "NaN" not in str(error):
+                raise
+            raise NotFiniteError(f"{error.args[0].splitlines()[0]} {self._remedy}") from error
+        return checked
+
+    @property
+    def _remedy(self) -> str:
+        entry = registry.entry_of(type(self))
+        name = type(self).__name__ if entry is None else entry.name
+        return (
+            f"{name} cannot leave values out: let 'hmf' fill the gaps by what it learns from all "
+            f'rows, with make_pipeline(eq.embedder("hmf"), eq.embedder("{name}")) of scikit-learn.'
+        )
+
     def _weighted(self, X: FloatArray, ivar: Any) -> tuple[FloatArray, FloatArray | None]:
         """Check the inverse variances; what was not observed becomes X = 0 with weight 0."""
         name, can = type(self).__name__, self.capabilities_
@@ -136,7 +158,7 @@ class Embedder(TransformerMixin, Model):
         if not np.isfinite(weight).all() or (weight < 0).any():
             raise InputError("ivar must be finite and at least 0 (0: not observed).")
         if "missing" not in can and not (weight > 0).all():
-            raise InputError(f"{name} cannot leave values out, but some ivar are 0.")
+            raise InputError(f"some ivar are 0, not observed. {self._remedy}")
         if (weight[~seen] > 0).any():
             raise NotFiniteError("X holds NaN where ivar is above 0; set ivar to 0 there.")
         return np.where(weight > 0, X, 0.0), weight

@@ -53,16 +53,27 @@ class Sampler(BaseEstimator, ABC):
         ----------
         posterior : Posterior
         rng : int, Generator or None
-        starts : ndarray, shape (n, d), optional
-            Points of the parameter space to start from, such as a region's particles.
+        starts : array, shape (n, d), optional
+            Plausible points in physical units to start from, such as a region's particles.
         store : path, optional
-            A file that keeps the chain, so that an interrupted run can go on.
+            HDF5 file that keeps what was done, so that an interrupted run can go on.
         resume : bool
-            Go on with what ``store`` holds.
+            Go on from `store` if it is there, with the very numbers that an uninterrupted run
+            would give. False replaces it.
         progress : bool
             Show a progress bar.
 
         Returns
         -------
         Draws
+            Not converged ones say so, in a `NotConvergedWarning`, their summary and their file.
+
+        Raises
+        ------
+        InputError
+            If a setting, or all starting points, cannot be used.
+        StateError
+            If `store` belongs to another posterior or other settings.
+        FileFormatError
+            If `store` is some other file.
         """

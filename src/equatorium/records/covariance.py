@@ -1,4 +1,4 @@
-"""The linear algebra of covariances, diagonal, low-rank or dense, in one place and exact.
+"""The linear algebra of covariances, diagonal, low-rank, banded or dense, in one place and exact.
 
 Sums keep the cheapest type that is exact: ``Diagonal + Diagonal`` is diagonal, with a ``LowRank``
 it is low-rank (written out once 3 k >= p), with a ``Dense`` it is dense. No jitter is ever added: a
@@ -12,12 +12,13 @@ matrix that is not positive definite raises, naming its smallest eigenvalue.
 from typing import Any
 
 from equatorium.checks import floats
+from equatorium.records.covariance_banded import Banded
 from equatorium.records.covariance_base import Covariance
 from equatorium.records.covariance_dense import Dense
 from equatorium.records.covariance_diagonal import Diagonal
 from equatorium.records.covariance_lowrank import LowRank
 
-__all__ = ["Covariance", "Dense", "Diagonal", "LowRank", "as_covariance"]
+__all__ = ["Banded", "Covariance", "Dense", "Diagonal", "LowRank", "as_covariance"]
 
 
 def as_covariance(given: Any) -> Covariance:

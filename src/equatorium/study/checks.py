@@ -70,7 +70,8 @@ def _prior(study: Asked, n: int = 500) -> Predictive:
     # Only the first wave's emulator knows the whole prior.
     first = replace(study.stage, waves=study.stage.waves[:1])
     posterior = Posterior(study.problem.space, study.problem.likelihood(first))
-    return prior_predictive(posterior, n, study.seed("prior-predictive"))
+    predicted: Predictive = prior_predictive(posterior, n, study.seed("prior-predictive"))
+    return predicted
 
 
 def _posterior(study: Asked, n: int = 500) -> Predictive:

@@ -1,5 +1,6 @@
 """The emulator ``grid-gp``: a Gaussian process of an image, or of any regular grid."""
 
+import copy
 from collections.abc import Mapping
 from functools import partial
 from numbers import Real
@@ -254,15 +255,17 @@ class GridGP(Emulator):
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state whose arrays fit together, and decompose its axes."""
-        self._outputs: list[Any] = []
-        super().set_state(state)
+        twin: Any = copy.copy(self)  # a state that is refused leaves us as we are
+        twin._outputs = []
+        super(GridGP, twin).set_state(state)
         if state:
             _check_state(state)
-            make = self._dense_output if self.method_ == METHODS[0] else self._grid_output
+            make = twin._dense_output if twin.method_ == METHODS[0] else twin._grid_output
             try:
-                self._outputs = [make(j) for j in range(self.n_outputs_)]
+                twin._outputs = [make(j) for j in range(twin.n_outputs_)]
             except np.linalg.LinAlgError as error:
                 raise StateError(f"the state of GridGP cannot be solved: {error}") from error
+        self.__dict__ = twin.__dict__
         return self
 
     def _grid_output(self, j: int) -> Any:

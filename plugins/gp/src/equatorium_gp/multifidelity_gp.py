@@ -1,5 +1,6 @@
 """The emulator ``multifidelity-gp``: many cheap runs and few dear ones of the same quantity."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -226,14 +227,16 @@ class MultifidelityGP(Emulator):
         """Take on a state whose levels fit together, and build them."""
         if state:
             _check(state, self.level_column)
-        super().set_state(state)
+        twin: Any = copy.copy(self)  # a state that is refused leaves us as we are
+        super(MultifidelityGP, twin).set_state(state)
         if state:
             try:
-                self._build()
+                twin._build()
             except np.linalg.LinAlgError as error:
                 raise StateError(
                     f"the state of MultifidelityGP cannot be solved: {error}"
                 ) from error
+        self.__dict__ = twin.__dict__
         return self
 
     def _build(self) -> None:

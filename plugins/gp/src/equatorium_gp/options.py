@@ -5,6 +5,7 @@ from typing import Any
 import gpytorch
 import numpy as np
 
+from equatorium import Embedder
 from equatorium.errors import InputError, did_you_mean
 from equatorium_gp.trend import terms
 
@@ -55,6 +56,16 @@ def check_choice(option: str, given: Any, known: tuple[str, ...]) -> None:
     if not isinstance(given, str) or given not in known:
         hint = did_you_mean(str(given), known)
         raise InputError(f"{option}={given!r} is not known.{hint} Choose {', '.join(known)}.")
+
+
+def check_sharing(given: Any) -> None:
+    """Refuse what is no way of sharing kernels; an embedder has a composite of its own."""
+    if isinstance(given, Embedder):
+        raise InputError(
+            f"sharing={given!r} must be a word. To share what an embedder finds in the outputs, "
+            "use eq.emulator('embedded', embedder=..., emulator=eq.emulator('trend-gp'))."
+        )
+    check_choice("sharing", given, SHARING)
 
 
 def check_whole(option: str, given: Any, least: int) -> None:

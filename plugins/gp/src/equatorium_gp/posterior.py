@@ -14,7 +14,6 @@ sums of squares in an orthogonal basis, as safe as with a Cholesky factor; K^-1 
 """
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import gpytorch
@@ -23,6 +22,7 @@ import torch
 
 from equatorium.checks import FloatArray
 from equatorium_gp.cholesky import Factor
+from equatorium_gp.crossed import Crossed
 from equatorium_gp.devices import block
 from equatorium_gp.fit import Problem
 from equatorium_gp.kernels import Kernel, dense
@@ -82,6 +82,26 @@ class Decomposed:
             return cls(R, unit, contrasts, parts, parts.contrasts(problem.Y))
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Points as the runs see them, on the device.
+
+    Attributes
+    ----------
+    x : (m, d) tensor
+    h : (m, q)
+        The independent terms of the trend.
+    white, mean, trend : (m, N), (m, p) and (m, q)
+        ``V' t``, the mean, and ``2 C' k - C' R C h``.
+    """
+
+    x: Tensor
+    h: Any
+    white: Any
+    mean: Any
+    trend: Any
+
+
 class Posterior:
     """Predictions and leave-one-out predictions at fixed hyperparameters.
 
@@ -100,7 +120,7 @@ class Posterior:
     ) -> None:
         self.kernel, self.problem, self.learned = kernel, problem, learned
         closed = Stationary.of(kernel)
-        self.runs = [] if closed is None else closed.prepared(problem.X)
+        self.runs = None if closed is None else Crossed.of(closed, problem.X)
         parts, Z, R = decomposed.parts, decomposed.Z, decomposed.R
         self.transform = decomposed.contrasts.transform
         self.weight = parts.weights(learned.ratio)
@@ -142,20 +162,29 @@ class Posterior:
         return np.concatenate(means), np.concatenate(variances)
 
     def _predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
+        seen = self.seen(X, H)
+        return array(seen.mean), self.variance(seen)
+
+    def seen(self, X: FloatArray, H: FloatArray) -> Seen:
+        """See points X (m, d) with trend terms H (m, t) as the runs do."""
         x, h = tensor(X, self._device), self._placed(H) @ self._transform
-        white, mean, trend = self._projected(x, h)
-        free = self._own(x) - (h * trend).sum(axis=1, keepdims=True) - white**2 @ self._weight
+        return Seen(x, h, *self._projected(x, h))
+
+    def variance(self, seen: Seen) -> FloatArray:
+        """Variance (m, p) at points seen."""
+        h, square = seen.h, seen.white**2
+        free = self._own(seen.x) - (h * seen.trend).sum(axis=1, keepdims=True)
+        free = free - square @ self._weight
         free += self._ratio * (h**2).sum(axis=1, keepdims=True)
         # Rounding cannot take away the nugget, which every new run has afresh.
-        variance = self._scale * (free.clip(0.0) + self._nugget)
-        return array(mean), array(variance)
+        return array(self._scale * (free.clip(0.0) + self._nugget))
 
     def joint(self, X: FloatArray, H: FloatArray, nugget: bool) -> FloatArray:
         """Covariances (p, m, m) between points, with the nugget on the diagonal or without."""
-        x, h = tensor(X, self._device), self._placed(H) @ self._transform
-        white, _, trend = self._projected(x, h)
-        common = native(kernel_matrix(self.kernel, x)) / self.unit
-        cross, square = 0.5 * h @ trend.T, h @ h.T
+        seen = self.seen(X, H)
+        h, white = seen.h, seen.white
+        common = native(kernel_matrix(self.kernel, seen.x)) / self.unit
+        cross, square = 0.5 * h @ seen.trend.T, h @ h.T
         common = common - cross - cross.T
         found = np.empty((self.weight.shape[1], *common.shape))
         for j, (ratio, scale) in enumerate(
@@ -174,11 +203,10 @@ class Posterior:
         return H @ self.coefficients(), self.learned.scale[:, None, None] * common
 
     def pulled(
-        self, X: FloatArray, H: FloatArray, by_mean: FloatArray, by_variance: FloatArray
+        self, seen: Seen, by_mean: FloatArray, by_variance: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Carry gradients by mean and variance (m, p) back to X (m, d) and H (m, t)."""
-        x, h = tensor(X, self._device), self._placed(H) @ self._transform
-        white, _, trend = self._projected(x, h)
+        """Carry gradients by mean and variance (m, p) of points seen back to their X and H."""
+        x, h, white, trend = seen.x, seen.h, seen.white, seen.trend
         slope = self._placed(by_variance * self.learned.scale)
         total = slope.sum(axis=1, keepdims=True)
         parts = (-2.0 * white * (slope @ self._weight.T), self._placed(by_mean), -total * h)
@@ -230,8 +258,8 @@ class Posterior:
 
     def _covariance(self, x: Tensor) -> Tensor:
         """Kernel (m, n) between scaled inputs (m, d) and the runs."""
-        if self.runs:
-            return reduce(torch.Tensor.add_, (part.matrix(x) for part in self.runs))
+        if self.runs is not None:
+            return self.runs.matrix(x)
         return dense(self.kernel, x, self.problem.X)
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:

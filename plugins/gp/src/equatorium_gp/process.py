@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from equatorium import Gaussian
 from equatorium.checks import FloatArray
+from equatorium_gp.devices import block
 from equatorium_gp.outputs import Mixing
 from equatorium_gp.shared import Shared
 from equatorium_gp.together import Together
@@ -60,16 +61,26 @@ class Process:
         inflation: FloatArray | None,
     ) -> tuple[FloatArray, FloatArray]:
         """Carry gradients by mean (m, p) and covariance (m, p, p) back to X and the inflation."""
+        problem = self.shared[0].problem
+        values = len(self.shared) * len(problem.H)  # of kernels, kept for every point
+        size = max(1, block(len(X) * values, problem.X.device) // values)
+        if len(X) > size:
+            given = (X, mean_bar, cov_bar, np.ones(len(X)) if inflation is None else inflation)
+            pieces = [slice(start, start + size) for start in range(0, len(X), size)]
+            parts = [self.pulled(*(array[piece] for array in given)) for piece in pieces]
+            slopes, factors = zip(*parts, strict=True)
+            return np.concatenate(slopes), np.concatenate(factors)
         x, H = self._inputs(X)
-        _, variance = self._predicted(x, H)
+        seen, variances = zip(*(one.seen(x, H) for one in self.shared), strict=True)
+        (variance,) = self._joined((one,) for one in variances)
         factor = np.ones((len(X), 1)) if inflation is None else inflation[:, None]
         by_mean, by_variance = self.mixing.pulled(mean_bar, cov_bar, variance * factor)
         by_factor = (by_variance * variance).sum(axis=1)
         by_variance = by_variance * factor
         x_bar, h_bar = np.zeros_like(x), np.zeros_like(H)
-        for one, columns in zip(self.shared, self.groups, strict=True):
-            parts = one.pulled(x, H, by_mean[:, columns], by_variance[:, columns])
-            x_bar, h_bar = x_bar + parts[0], h_bar + parts[1]
+        for one, points, columns in zip(self.shared, seen, self.groups, strict=True):
+            own = one.pulled(points, by_mean[:, columns], by_variance[:, columns])
+            x_bar, h_bar = x_bar + own[0], h_bar + own[1]
         return np.asarray((x_bar + self.basis.pulled(x, h_bar)) / self.width), by_factor
 
     def joint(self, X: FloatArray, output: int) -> FloatArray:

@@ -10,7 +10,7 @@ from equatorium_gp.correlation import variance_factor
 from equatorium_gp.fit import START, Budget, Problem, learn
 from equatorium_gp.kernels import Kernel, load
 from equatorium_gp.likelihood import LEAST_NUGGET, TINY, profile
-from equatorium_gp.posterior import Decomposed, Hyperparameters, Posterior
+from equatorium_gp.posterior import Decomposed, Hyperparameters, Posterior, Seen
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,16 @@ class Shared:
         """Trend (m, k) and covariances (k, m, m) of the process before any run."""
         return self.posterior.prior(X, H)
 
+    def seen(self, X: FloatArray, H: FloatArray) -> tuple[Seen, FloatArray]:
+        """See points as the runs do, and give their variance (m, k)."""
+        seen = self.posterior.seen(X, H)
+        return seen, self.posterior.variance(seen) * self.variance_factor
+
     def pulled(
-        self, X: FloatArray, H: FloatArray, by_mean: FloatArray, by_variance: FloatArray
+        self, seen: Seen, by_mean: FloatArray, by_variance: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Carry gradients by mean and variance (m, k) back to X (m, d) and H (m, t)."""
-        return self.posterior.pulled(X, H, by_mean, by_variance * self.variance_factor)
+        """Carry gradients by mean and variance (m, k) of points seen back to their X and H."""
+        return self.posterior.pulled(seen, by_mean, by_variance * self.variance_factor)
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (n, k) of every run from all others, without its declared noise."""

@@ -1,5 +1,6 @@
 """The emulator ``sparse-gp``: Gaussian processes with inducing points, for up to 1e5 runs."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -264,13 +265,15 @@ class SparseGP(Emulator):
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state whose arrays fit together, and solve for its outputs."""
-        super().set_state(state)
+        twin: Any = copy.copy(self)  # a state that is refused leaves us as we are
+        super(SparseGP, twin).set_state(state)
         if state:
             _check_state(state, self.output_correlation)
             try:
-                self._build()
+                twin._build()
             except (torch.linalg.LinAlgError, InputError) as error:
                 raise StateError(f"the state of SparseGP cannot be solved: {error}") from error
+        self.__dict__ = twin.__dict__
         return self
 
     def _build(self) -> None:

@@ -22,11 +22,27 @@ from equatorium.checks import FloatArray
 from equatorium_gp.kernels import Coordinate, Kernel, coordinates, dense
 from equatorium_gp.spectral import Tensor, array
 
-# Writes f(s) and w(s) of squared distances, which it uses up.
-Family = Callable[[Tensor, Tensor, Tensor], None]
 # Entries worked on at a time. On the CPU 512 kB: what does not leave the cache is twice as fast; on
 # CUDA 128 MB, a part of the memory that matrices need which are of no use later.
 BLOCK = {"cpu": 2**16, "cuda": 2**24}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A function of squared distances s.
+
+    Attributes
+    ----------
+    both : function of s, k, w
+        Writes f(s) to k and w(s) to w, and uses s up.
+    value : function of t, e
+        Returns f of stretched distances, ``t = stretch s``, and uses up both, one as room.
+    stretch : float
+    """
+
+    both: Callable[[Tensor, Tensor, Tensor], None]
+    value: Callable[[Tensor, Tensor], Tensor]
+    stretch: float = 1.0
 
 
 def _rbf(s: Tensor, k: Tensor, w: Tensor) -> None:
@@ -34,8 +50,7 @@ def _rbf(s: Tensor, k: Tensor, w: Tensor) -> None:
     w.copy_(k)
 
 
-def matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
-    """Write ``exp(-r)`` and its w."""
+def _matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
     r = s.sqrt_()
     torch.exp(-r, out=k)
     torch.div(k, r, out=w).masked_fill_(r == 0, 0.0)
@@ -56,7 +71,22 @@ def _matern52(s: Tensor, k: Tensor, w: Tensor) -> None:
     w.mul_(5.0 / 3.0)
 
 
-_MATERN: dict[float, Family] = {0.5: matern12, 1.5: _matern32, 2.5: _matern52}
+def _matern32_value(t: Tensor, e: Tensor) -> Tensor:
+    torch.neg(t.sqrt_(), out=e).exp_()
+    return t.add_(1.0).mul_(e)
+
+
+def _matern52_value(t: Tensor, e: Tensor) -> Tensor:
+    torch.sqrt(t, out=e)
+    torch.add(e, t, alpha=1.0 / 3.0, out=t).add_(1.0)
+    return t.mul_(e.neg_().exp_())
+
+
+RBF = Family(_rbf, lambda t, _: t.neg_().exp_(), 0.5)
+MATERN12 = Family(_matern12, lambda t, _: t.sqrt_().neg_().exp_())
+MATERN32 = Family(_matern32, _matern32_value, 3.0)
+MATERN52 = Family(_matern52, _matern52_value, 5.0)
+_MATERN = {0.5: MATERN12, 1.5: MATERN32, 2.5: MATERN52}
 
 
 @dataclass(frozen=True)
@@ -70,7 +100,11 @@ class Term:
 
     def lengths(self, X: Tensor) -> Tensor:
         """Return X (m, d) in units of the length-scales."""
-        return (X if self.columns is None else X[:, self.columns]) / self.module.lengthscale
+        return self.chosen(X) / self.module.lengthscale
+
+    def chosen(self, X: Tensor) -> Tensor:
+        """Return the columns of X (m, d) that the family sees."""
+        return X if self.columns is None else X[:, self.columns]
 
     def amplitude(self) -> Tensor:
         """Return what multiplies the family."""
@@ -91,17 +125,16 @@ class Term:
             s = self._squares(u[part], v)
             if same:
                 s.diagonal(start).zero_()
-            self.family(s, k[part], w[part])
+            self.family.both(s, k[part], w[part])
             k[part].mul_(amplitude)
             w[part].mul_(amplitude)
         return k, w
 
-    def _squares(self, u: Tensor, v: Tensor, of_v: Tensor | None = None) -> Tensor:
-        """Return squared distances (m, n); `of_v` are the squared sizes (1, n) of v, if known."""
-        if self.family is matern12:  # its root is not smooth at 0: no cancellation allowed
+    def _squares(self, u: Tensor, v: Tensor) -> Tensor:
+        """Return squared distances (m, n)."""
+        if self.family == MATERN12:  # its root is not smooth at 0: no cancellation allowed
             return torch.cdist(u, v, compute_mode="donot_use_mm_for_euclid_dist").square_()
-        of_v = (v * v).sum(dim=1)[None] if of_v is None else of_v
-        s = torch.addmm(of_v, u, v.T, alpha=-2.0)
+        s = torch.addmm((v * v).sum(dim=1)[None], u, v.T, alpha=-2.0)
         return s.add_((u * u).sum(dim=1)[:, None]).clamp_(min=0.0)
 
 
@@ -128,11 +161,6 @@ class Stationary:
                 v = u if other is None else term.lengths(other)
                 parts.append(term.evaluate(u, v, same=other is None)[0])
             return reduce(torch.Tensor.add_, parts)
-
-    def prepared(self, runs: Tensor) -> "list[Runs]":
-        """Return the terms with the runs (n, d), for parameters that stay."""
-        with torch.no_grad():
-            return [Runs.of(term, runs) for term in self.terms]
 
     def variance(self) -> float:
         """Return the kernel of a point with itself."""
@@ -163,51 +191,6 @@ class Stationary:
                 else:
                     total[:, term.columns] += slope
         return array(total)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """One term, its parameters and the runs it is to be evaluated with, worked out once.
-
-    Attributes
-    ----------
-    term : Term
-    v : (n, d) tensor
-        The runs in length-scales, about their `middle` (d,),
-    squares : (n,) tensor
-        and their squared sizes.
-    lengths, amplitude : tensors
-    """
-
-    term: Term
-    v: Tensor
-    middle: Tensor
-    squares: Tensor
-    lengths: Tensor
-    amplitude: Tensor
-
-    @classmethod
-    def of(cls, term: Term, X: Tensor) -> "Runs":
-        """Prepare for a kernel whose parameters will not move."""
-        v = term.lengths(X)
-        middle = v.mean(dim=0)
-        v = v - middle
-        lengths, amplitude = term.module.lengthscale.clone(), term.amplitude()
-        return cls(term, v, middle, (v * v).sum(dim=1)[None], lengths, amplitude)
-
-    def matrix(self, X: Tensor) -> Tensor:
-        """Return the term (m, n) between X (m, d) and the runs."""
-        u = (X if self.term.columns is None else X[:, self.term.columns]) / self.lengths
-        u -= self.middle
-        k = torch.empty(len(u), len(self.v), dtype=u.dtype, device=u.device)
-        rows = max(1, BLOCK[u.device.type] // len(self.v))
-        w = torch.empty_like(k[:rows])
-        for start in range(0, len(u), rows):
-            part, found = u[start : start + rows], k[start : start + rows]
-            self.term.family(self.term._squares(part, self.v, self.squares), found, w[: len(part)])
-            if self.term.scales:
-                found.mul_(self.amplitude)
-        return k
 
 
 @dataclass(frozen=True)
@@ -276,7 +259,7 @@ def _terms(kernel: Kernel, scales: tuple[Kernel, ...]) -> list[Term]:
     if type(kernel) is gk.ScaleKernel:
         return _terms(kernel.base_kernel, (*scales, kernel))
     if type(kernel) is gk.RBFKernel:
-        return [Term(kernel, _rbf, scales, columns)]
+        return [Term(kernel, RBF, scales, columns)]
     if type(kernel) is gk.MaternKernel:
         return [Term(kernel, _MATERN[kernel.nu], scales, columns)]
     return []

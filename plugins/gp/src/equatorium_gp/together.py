@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from equatorium.checks import FloatArray
+from equatorium_gp.crossed import left
 from equatorium_gp.posterior import Posterior
 from equatorium_gp.shared import Shared
-from equatorium_gp.stationary import matern12
+from equatorium_gp.spectral import Tensor
+from equatorium_gp.stationary import MATERN12, Family
 
 FEW = 16_384  # kernel values of a group at once: beyond, one group after the other is as fast
 MEMORY = 2**26  # bytes of matrices kept twice for it
@@ -23,10 +24,8 @@ class Together:
     Attributes
     ----------
     family : Family
-    runs : tuple of tensors
-        ``v`` (g, n, d) and ``squares`` (g, 1, n), as of `equatorium_gp.stationary.Runs`,
-    lengths : tuple of tensors
-        ``lengths`` and ``middle`` (g, 1, d) and ``amplitude`` (g, 1, 1).
+    lengths, middle, right, amplitude : (g, 1, d), (g, 1, d), (g, d + 2, n), (g, 1, 1) tensors
+        As of `equatorium_gp.crossed.Runs`.
     of_k, of_h : (g, n, c) and (g, q, c) arrays
         The matrices of `equatorium_gp.posterior`,
     transform : (g, t, q) array
@@ -35,9 +34,11 @@ class Together:
         Own variance, ratio, scale and nugget; the scale holds the variance factor.
     """
 
-    family: Any
-    runs: tuple[Any, Any]
-    lengths: tuple[Any, Any, Any]
+    family: Family
+    lengths: Tensor
+    middle: Tensor
+    right: Tensor
+    amplitude: Tensor
     of_k: FloatArray
     of_h: FloatArray
     transform: FloatArray
@@ -52,17 +53,15 @@ class Together:
             return None
         if sum(one.of_k.nbytes for one in all_of) > MEMORY:
             return None
-        terms = [one.runs[0] for one in all_of]
+        terms = [term for one in all_of if one.runs is not None for term in one.runs.terms]
         factors = [one.variance_factor for one in shared]
         scale = [f * one.learned.scale for f, one in zip(factors, all_of, strict=True)]
         return cls(
             terms[0].term.family,
-            (torch.stack([t.v for t in terms]), torch.stack([t.squares for t in terms])),
-            (
-                torch.stack([t.lengths for t in terms]),
-                torch.stack([t.middle[None] for t in terms]),
-                torch.stack([t.amplitude.reshape(1, 1) for t in terms]),
-            ),
+            torch.stack([t.lengths for t in terms]),
+            torch.stack([t.middle[None] for t in terms]),
+            torch.stack([t.right for t in terms]),
+            torch.tensor([[[t.amplitude]] for t in terms], dtype=torch.float64),
             np.stack([one.of_k for one in all_of]),
             np.stack([one.of_h for one in all_of]),
             np.stack([one.transform for one in all_of]),
@@ -93,26 +92,25 @@ class Together:
 
     def _kernels(self, X: FloatArray) -> FloatArray:
         """Kernels (g, m, n) between X (m, d) and the runs."""
-        (v, squares), (lengths, middle, amplitude) = self.runs, self.lengths
         with torch.no_grad():
-            u = torch.from_numpy(np.ascontiguousarray(X)) / lengths - middle
-            s = torch.baddbmm(squares, u, v.mT, alpha=-2.0)
-            s = s.add_((u * u).sum(dim=2, keepdim=True)).clamp_(min=0.0)
-            k = torch.empty_like(s)
-            self.family(s, k, torch.empty_like(s))
-            return np.asarray(k.mul_(amplitude).numpy())
+            points = left(torch.from_numpy(np.ascontiguousarray(X)), self.lengths, self.middle)
+            s = torch.bmm(points, self.right).clamp_(min=0.0)
+            k = self.family.value(s, torch.empty_like(s))
+            return np.asarray(k.mul_(self.amplitude).numpy())
 
 
 def _fits(first: Posterior, one: Posterior) -> bool:
     """Whether a posterior can be joined with the first."""
-    if len(one.runs) != 1 or one.weight.shape != first.weight.shape or one.weight.shape[1] != 1:
+    if first.runs is None or one.runs is None or len(one.runs.terms) != 1:
         return False
-    mine, theirs = one.runs[0], first.runs[0]
+    if one.weight.shape != first.weight.shape or one.weight.shape[1] != 1:
+        return False
+    mine, theirs = one.runs.terms[0], first.runs.terms[0]
     return (
-        mine.v.device.type == "cpu"
-        and mine.v.shape == theirs.v.shape
+        mine.right.device.type == "cpu"
+        and mine.right.shape == theirs.right.shape
         and mine.term.columns is None
-        and mine.term.family is theirs.term.family
-        and mine.term.family is not matern12
+        and mine.term.family == theirs.term.family
+        and mine.term.family != MATERN12
         and one.transform.shape == first.transform.shape
     )

@@ -16,10 +16,10 @@ from equatorium_gp.devices import check_memory, present_device, usable_device
 from equatorium_gp.fit import START, Budget, to_device
 from equatorium_gp.groups import Groups
 from equatorium_gp.options import (
-    SHARING,
     check_choice,
     check_flag,
     check_seed,
+    check_sharing,
     check_whole,
     chosen_kernel,
     chosen_trend,
@@ -72,7 +72,7 @@ class TrendGP(ProcessEmulator):
         share; "auto": ``"components"`` (or ``"all"``, where runs are few or without
         `output_correlation`) unless, with at most 12 outputs, ``"each"`` is clearly better by its
         joint leave-one-out log score (`equatorium_gp.sharing.least_gain`), on `n_subset` runs.
-        `sharing_` is what was taken.
+        `sharing_` is what was taken. `equatorium.Embedded` shares what any embedder finds.
     output_correlation : bool
         Predict the covariance between outputs; else it is diagonal.
     optimise : bool
@@ -195,7 +195,7 @@ class TrendGP(ProcessEmulator):
         if (n := len(X)) < 2:
             raise InputError(f"TrendGP needs 2 runs to tell signal from nugget: n_samples={n}.")
         usable_device(self.device)
-        check_choice("sharing", self.sharing, SHARING)
+        check_sharing(self.sharing)
         check_choice("domain", self.domain, domain.POLICIES)
         check_whole("n_subset", self.n_subset, 2)
         check_whole("full_evaluations", self.full_evaluations, 0)
@@ -332,14 +332,16 @@ class TrendGP(ProcessEmulator):
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state whose arrays fit together, and decompose the kernel matrices anew."""
-        self._process: Any = None
-        super().set_state(state)
+        twin: Any = copy.copy(self)  # a state that is refused leaves us as we are
+        twin._process = None
+        super(TrendGP, twin).set_state(state)
         if state:
-            check_state(self)
+            check_state(twin)
             try:
-                self._build()
+                twin._build()
             except (InputError, np.linalg.LinAlgError) as error:
                 raise StateError(f"the state of TrendGP cannot be solved: {error}") from error
+        self.__dict__ = twin.__dict__
         return self
 
     def _build(self) -> None:

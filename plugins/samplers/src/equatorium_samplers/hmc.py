@@ -17,32 +17,22 @@ class HMC(ChainSampler):
 
     Its trajectories follow the gradient of the log-posterior, which likelihoods know whose emulator
     has the capability ``gradient`` (`trend-gp`, `gp`). In the normal view there are no edges; walls
-    that remain (a region of history matching) reject what ends behind them.
+    that remain (a region of history matching) reject what ends behind them. Further options are
+    those of every `equatorium.ChainSampler`; steps are counted after the warm-up. What is learned
+    in that the ensembles share; afterwards they know nothing of each other.
 
     Parameters
     ----------
     chains : int
         Chains of each ensemble.
-    ensembles : int
-        Ensembles that start apart, at least four: nested R-hat compares them. What is learned in
-        the warm-up they share; afterwards they know nothing of each other.
     warmup : int
         Steps in which step size, metric and length of trajectories are learned. They are no draws.
-    until : mapping, optional
-        Criteria to stop at, of ``rhat`` and ``ess``; default ``{"rhat": 1.01, "ess": 400}``. With
-        an empty one exactly `max_steps` are made after the warm-up.
-    max_steps : int
-        Most steps after the warm-up.
-    first_check : int
-        Convergence is looked at after this many steps, and then each time there are a quarter more.
     metric : {"dense", "diagonal"}
         Whether the metric knows correlations.
     target : float
         The acceptance that the step size is tuned to.
     max_leapfrogs : int
         Most gradients of one trajectory.
-    checkpoint_every : float
-        Seconds between checkpoints.
 
     Notes
     -----

@@ -13,23 +13,24 @@ from equatorium.errors import InputError
 class Dynesty(RunSampler):
     """Static nested sampling by dynesty: random walks inside ellipsoids around the live points.
 
+    Further options are those of every `equatorium.RunSampler`.
+
     Parameters
     ----------
     live : int
         Live points of each run. The evidence's error falls with their square root, the cost grows
-        with them; all modes together hold so many points.
-    runs : int
-        Independent runs, at least four; the scatter between them gives the errors.
+        with them. All modes together hold so many points, and a run's share of one scatters with
+        those in it.
     walks : int, optional
-        Steps of a random walk from a live point to a new one; default d + 20.
+        Steps of a random walk from a live point to a new one; default 20 + 6 d. In a ball of d
+        dimensions, half of the steps accepted, a walk forgets its start by exp(-steps / (2 d)).
+        dynesty's own default, d + 20, is fit for few parameters: where walks are too short, the
+        evidence comes out too large (its issues 289 and 320).
     dlogz : float
         A run ends when what is left could raise the log-evidence by less.
     batch : int
         Walks that step together, one call of the likelihood for all. More than a quarter of the
         live points waste walks: what they find is no longer likely enough.
-    until : mapping, optional
-        Criteria of convergence, of ``rhat`` and ``ess``; default ``{"rhat": 1.01, "ess": 400}``.
-        They do not end anything: make more runs, or more live points.
 
     References
     ----------
@@ -39,11 +40,11 @@ class Dynesty(RunSampler):
 
     def __init__(
         self,
-        live: int = 250,
+        live: int = 500,
         runs: int = 8,
         walks: int | None = None,
         dlogz: float = 0.1,
-        batch: int = 32,
+        batch: int = 64,
         until: Mapping[str, float] | None = None,
     ) -> None:
         self.live = live
@@ -83,7 +84,7 @@ class Dynesty(RunSampler):
             view.d,
             nlive=self.live,
             sample="rwalk",
-            walks=self.walks or view.d + 20,
+            walks=self.walks or 20 + 6 * view.d,
             rstate=rng,
             pool=pool,
             queue_size=self.batch,

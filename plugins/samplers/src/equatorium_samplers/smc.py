@@ -16,6 +16,8 @@ _BATCHES = 1000  # of prior draws, before giving up
 class PocoMC(RunSampler):
     """Sequential Monte Carlo by pocoMC: particles carried from the prior to the posterior.
 
+    Further options are those of every `equatorium.RunSampler`.
+
     Parameters
     ----------
     active : int
@@ -25,14 +27,9 @@ class PocoMC(RunSampler):
     total : int
         A run ends at the posterior when the weights suggest so many. (This is Kish's size, which
         is several times too large: it ends a run, and is never shown.)
-    runs : int
-        Independent runs, at least four; the scatter between them gives the errors.
     precondition : bool
         Whether a normalising flow straightens the posterior: for banana-like shapes. Training it
         costs minutes.
-    until : mapping, optional
-        Criteria of convergence, of ``rhat`` and ``ess``; default ``{"rhat": 1.01, "ess": 400}``.
-        They do not end anything: make more runs, or more particles.
 
     Notes
     -----

@@ -15,7 +15,7 @@ import numpy as np
 from equatorium.checks import FloatArray, same_length, vector
 from equatorium.errors import InputError, UnknownNameError, did_you_mean
 from equatorium.inference.regressions.curve import Curve, check_curve, deviations, scale
-from equatorium.inference.regressions.ready import ReadyModel, Values, all_draws
+from equatorium.inference.regressions.ready import CurveModel, Values, all_draws
 from equatorium.records.factor import cholesky, solve_lower
 from equatorium.records.parameter import Parameter
 
@@ -51,7 +51,7 @@ KERNELS: dict[str, _Kernel] = {
 """Correlation at a lag, by name."""
 
 
-class CorrelatedNoise(ReadyModel):
+class CorrelatedNoise(CurveModel):
     r"""A curve in time (or along any one coordinate) whose noise remembers.
 
     Parameters
@@ -129,6 +129,10 @@ class CorrelatedNoise(ReadyModel):
         pivots = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
         squared = np.square(half).sum(axis=1)
         return np.asarray(-0.5 * (squared + self.y.size * np.log(2 * np.pi)) - pivots)
+
+    def _drawn(self, values: Values, rng: np.random.Generator) -> FloatArray:
+        noise = self._factor(values)[0] @ rng.standard_normal(self.q)
+        return np.asarray(self.curve(self.t, values)[0] + noise)
 
     def _factor(self, values: Values) -> FloatArray:
         """Cholesky factors (m, n, n) of the covariance."""

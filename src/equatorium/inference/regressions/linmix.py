@@ -16,17 +16,19 @@ and a measured y that is only known to lie below a limit integrates to
 :math:`\sum_k \pi_k N(x | \cdot)\, \Phi[(y - m_k(x)) / s_k]`, with the mean and the sd of y given x.
 """
 
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 from scipy import stats
 from scipy.special import log_ndtr, logsumexp
 
-from equatorium.checks import FloatArray, same_length, vector
+from equatorium.checks import FloatArray, Rng, generator, same_length, vector
 from equatorium.errors import InputError, ShapeError
 from equatorium.inference.regressions.curve import Curve, scale
 from equatorium.inference.regressions.measured import covariances
 from equatorium.inference.regressions.ready import PointwiseModel, Values
+from equatorium.records.covariance import Dense
 from equatorium.records.parameter import Parameter
 
 _NARROW, _WIDE = 0.05, 2.0  # the range of a component's sd, in sd(x)
@@ -85,6 +87,43 @@ class LinMix(PointwiseModel):
         self._centre = float(x.mean())
         scatter = Parameter("scatter", 0.0, _WIDEST * scale(y))
         super().__init__(Curve.linear(x, y).space([scatter, *_mixture(x, components)]))
+
+    @property
+    def q(self) -> int:
+        """Number of data: x and y."""
+        return 2 * len(self.x)
+
+    def simulate(self, theta: Any, rng: Rng = None) -> FloatArray:
+        """Draw data at one point theta (d,): all x, then all y, (2 n,).
+
+        Raises
+        ------
+        InputError
+            If there are none to draw; `why_no_data` says why.
+        """
+        if reason := self.why_no_data():
+            raise InputError(f"No data can be drawn from this likelihood: {reason}.")
+        values, rng, n = self._at(theta), generator(rng), len(self.x)
+        weights = np.exp(_log_weights(values, self.components)).ravel()
+        which = 1 + rng.choice(self.components, n, p=weights / weights.sum())
+        mean, std = (np.array([values[f"{w}_{k}"].item() for k in which]) for w in ("mean", "std"))
+        xi = mean + std * rng.standard_normal(n)
+        eta = values["level"] + values["slope"] * (xi - self._centre)
+        eta = eta[0] + values["scatter"].item() * rng.standard_normal(n)
+        errors = Dense(self.covariance).sample(1, rng)[0]
+        return np.concatenate([xi + errors[:, 0], eta + errors[:, 1]])
+
+    def why_no_data(self) -> str:
+        """Say why no data can be drawn; nothing if they can."""
+        if not self.limit.any():
+            return ""
+        return "some y are upper limits, and which would change with each draw"
+
+    def with_data(self, data: Any) -> Self:
+        """Give the same model, its priors included, of other data: all x, then all y, (2 n,)."""
+        other = copy(self)
+        other.x, other.y = np.split(vector(data, "data", self.q), 2)
+        return other
 
     def _each(self, values: Values) -> FloatArray:
         numbers = range(1, self.components + 1)

@@ -13,11 +13,11 @@ import numpy as np
 
 from equatorium.checks import FloatArray, floats, same_length, vector
 from equatorium.inference.regressions.curve import Curve, check_curve, deviations, scale
-from equatorium.inference.regressions.ready import PointwiseModel, Values, all_draws
+from equatorium.inference.regressions.ready import CurveModel, PointwiseModel, Values, all_draws
 from equatorium.records.parameter import Parameter
 
 
-class OutlierMixture(PointwiseModel):
+class OutlierMixture(PointwiseModel, CurveModel):
     """A curve with Gaussian errors in y, and outliers.
 
     Parameters
@@ -80,6 +80,13 @@ class OutlierMixture(PointwiseModel):
     def _bad(self, values: Values) -> FloatArray:
         good, bad = self._terms(values)
         return np.asarray(np.exp(bad - np.logaddexp(good, bad)))
+
+    def _drawn(self, values: Values, rng: np.random.Generator) -> FloatArray:
+        bad = rng.random(self.q) < values["outlier_fraction"][0]
+        good = self.curve(self.x, values)[0]
+        centre = np.where(bad, values["outlier_mean"][0], good)
+        wide = np.where(bad, values["outlier_std"][0] ** 2, 0.0) + self.variance
+        return np.asarray(centre + np.sqrt(wide) * rng.standard_normal(self.q))
 
     def _terms(self, values: Values) -> tuple[FloatArray, FloatArray]:
         """Log-density (m, n) of each point as a good and as a bad one."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from equatorium.checks import FloatArray, instance
+from equatorium.checks import FloatArray, Rng, generator, instance, vector
 from equatorium.errors import InputError, did_you_mean
 from equatorium.inference.draws import Draws
 from equatorium.records.space import Space
@@ -83,6 +83,11 @@ class ReadyModel(ABC):
             parts.append(function(values))
         return np.concatenate(parts) if parts else function(self._nothing())
 
+    def _at(self, theta: Any) -> Values:
+        """Values (1, 1) of all parameters at one point theta (d,) of the space."""
+        columns = self.space.complete(vector(theta, "theta")[None]).T[:, :, None]
+        return dict(zip(self.space.all_names, columns, strict=True))
+
     def _nothing(self) -> Values:
         return {name: np.empty((0, 1)) for name in self.space.all_names}
 
@@ -90,6 +95,36 @@ class ReadyModel(ABC):
 def all_draws(draws: Any) -> Any:
     """Take all draws (s, d) of a Draws; an array is passed through."""
     return draws.flat if isinstance(draws, Draws) else draws
+
+
+class CurveModel(ReadyModel):
+    """A ready model of n measured y about a curve: it says how they come about.
+
+    Attributes
+    ----------
+    y : array, shape (n,)
+    """
+
+    y: FloatArray
+
+    @property
+    def q(self) -> int:
+        """Number of data."""
+        return len(self.y)
+
+    def simulate(self, theta: Any, rng: Rng = None) -> FloatArray:
+        """Draw data (n,) at one point theta (d,)."""
+        return self._drawn(self._at(theta), generator(rng))
+
+    def with_data(self, y: Any) -> Self:
+        """Give the same model, its priors included, of other data (n,)."""
+        other = copy(self)
+        other.y = vector(y, "y", self.q)
+        return other
+
+    @abstractmethod
+    def _drawn(self, values: Values, rng: np.random.Generator) -> FloatArray:
+        """Draw data (n,) at values (1, 1) of the parameters."""
 
 
 class PointwiseModel(ReadyModel):

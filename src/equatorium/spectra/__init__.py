@@ -1,0 +1,1 @@
+"""Spectra and photometry: observed ones as rows, emulated ones carried to the detector."""

@@ -1,0 +1,98 @@
+"""Spectra from tables and from specutils, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from equatorium.checks import FloatArray, floats
+from equatorium.errors import InputError, UnknownNameError
+from equatorium.records.tables import column, column_names
+
+_NAMES = {
+    "wavelength": ("wavelength", "wave", "lambda", "lam", "loglam"),
+    "flux": ("flux",),
+    "ivar": ("ivar",),
+    "error": ("error", "err", "sigma", "flux_err", "uncertainty"),
+    "mask": ("mask", "and_mask"),
+}
+
+
+def from_table(table: Any, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a `Spectra` in the columns of a table; `said` comes first."""
+    unit = str(said.get("unit", "Angstrom"))
+    by_lower = {name.lower(): name for name in column_names(table)}
+    found = {
+        field: next((by_lower[name] for name in names if name in by_lower), None)
+        for field, names in _NAMES.items()
+    }
+    for field in ("wavelength", "flux"):
+        if found[field] is None:
+            raise UnknownNameError(
+                f"The table has no column for the {field} ({', '.join(_NAMES[field])}) among "
+                f"{', '.join(column_names(table))}."
+            )
+    log = found["wavelength"].lower() == "loglam"  # type: ignore[union-attr]
+    wavelength = column(table, found["wavelength"] or "", "" if log else unit)
+    flux = column(table, found["flux"] or "", allow_nan=True)
+    made: dict[str, Any] = {"wavelength": 10**wavelength if log else wavelength, "flux": flux}
+    if getattr(table[found["flux"]], "unit", None):
+        made["flux_unit"] = str(table[found["flux"]].unit)
+    ivar = np.isfinite(flux).astype(float)
+    if found["ivar"]:
+        ivar = np.nan_to_num(column(table, found["ivar"], allow_nan=True), nan=0.0)
+    elif found["error"]:
+        ivar = inverse_square(column(table, found["error"], allow_nan=True))
+    if found["mask"]:
+        ivar = np.where(np.asarray(table[found["mask"]]).astype(bool), 0.0, ivar)
+    return {**made, "ivar": ivar, **said}
+
+
+def inverse_square(error: FloatArray) -> FloatArray:
+    """One over the square of errors; 0 where there is no error that could be one."""
+    good = np.isfinite(error) & (error > 0)
+    return np.divide(1.0, error**2, out=np.zeros_like(error), where=good)
+
+
+def from_specutils(spectrum: Any, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a `Spectra` in a specutils Spectrum."""
+    from astropy.nddata import InverseVariance
+
+    unit = str(said.get("unit", "Angstrom"))
+    flux = np.atleast_2d(floats(spectrum.flux.value, "flux"))
+    ivar = np.isfinite(flux).astype(float)
+    if spectrum.uncertainty is not None:
+        given = spectrum.uncertainty
+        with np.errstate(divide="ignore"):  # an error of zero
+            given = (
+                given if isinstance(given, InverseVariance) else given.represent_as(InverseVariance)
+            )
+        ivar = np.nan_to_num(np.atleast_2d(given.array), nan=0.0, posinf=0.0)
+    if spectrum.mask is not None:
+        ivar = np.where(np.atleast_2d(spectrum.mask), 0.0, ivar)
+    wavelength = np.asarray(spectrum.spectral_axis.to_value(unit))
+    order = np.argsort(wavelength)
+    made = {"wavelength": wavelength[order], "flux": flux[:, order], "ivar": ivar[:, order]}
+    return {**made, "flux_unit": str(spectrum.flux.unit), **said}
+
+
+def to_specutils(
+    wavelength: FloatArray, unit: str, flux: FloatArray, flux_unit: str, ivar: FloatArray
+) -> Any:
+    """Make a specutils Spectrum; one spectrum gives one of one dimension."""
+    from astropy import units
+    from astropy.nddata import InverseVariance
+
+    try:
+        from specutils import Spectrum
+    except ImportError as error:
+        raise InputError(
+            "to_specutils needs the package specutils: pip install 'equatorium[spectra]'."
+        ) from error
+    one = 0 if len(flux) == 1 else slice(None)
+    return Spectrum(
+        flux=flux[one] * units.Unit(flux_unit),
+        spectral_axis=wavelength * units.Unit(unit),
+        uncertainty=InverseVariance(ivar[one]),
+        mask=ivar[one] == 0,
+    )

@@ -1,0 +1,300 @@
+"""Observed spectra on common pixels, with what was not observed, ready for embedders and fits."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+
+from equatorium.checks import FloatArray, finite, floats, read_only
+from equatorium.errors import InputError, ShapeError
+from equatorium.records.base import Record
+from equatorium.records.observation import Observation
+from equatorium.records.outputs import Outputs
+from equatorium.records.tables import read_table
+from equatorium.spectra.continuum import continuum_of
+from equatorium.spectra.exchange import (
+    from_specutils,
+    from_table,
+    inverse_square,
+    to_specutils,
+)
+from equatorium.spectra.resampling import conserved, resampled_rows
+from equatorium.spectra.wavelength import (
+    SPEED_OF_LIGHT,
+    air_to_vacuum,
+    increasing,
+    vacuum_to_air,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Spectra(Record):
+    """n spectra over the same p wavelengths.
+
+    Parameters
+    ----------
+    wavelength : array_like or Quantity, shape (p,)
+        Centres of the pixels, increasing.
+    flux : array_like or Quantity, shape (n, p) or (p,)
+        Flux density; NaN where it was not observed.
+    ivar : array_like, shape of flux, optional
+        Inverse variance; 0 where it was not observed. Without, all that is finite counts alike (1).
+    unit : str
+        Of the wavelengths.
+    medium : {"vacuum", "air"}
+        In which they are measured.
+    flux_unit : str
+    names : sequence of n str, optional
+
+    Examples
+    --------
+    >>> stars = Spectra([4000.0, 4001.0, 4002.0], [[1.0, np.nan, 3.0]])
+    >>> stars.n, stars.p, stars.mask.tolist()
+    (1, 3, [[False, True, False]])
+    """
+
+    wavelength: FloatArray
+    flux: FloatArray
+    ivar: FloatArray | None = None
+    unit: str = "Angstrom"
+    medium: str = "vacuum"
+    flux_unit: str = ""
+    names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.medium not in ("vacuum", "air"):
+            raise InputError(f"medium must be 'vacuum' or 'air', but it is {self.medium!r}.")
+        given: dict[str, Any] = {"wavelength": self.wavelength, "flux": self.flux}
+        if hasattr(given["flux"], "unit"):
+            object.__setattr__(self, "flux_unit", str(given["flux"].unit))
+            given["flux"] = given["flux"].value
+        if hasattr(given["wavelength"], "unit"):
+            given["wavelength"] = given["wavelength"].to_value(self.unit)
+        wavelength = increasing(given["wavelength"])
+        flux = np.atleast_2d(floats(given["flux"], "flux"))
+        if flux.ndim != 2 or flux.shape[1] != wavelength.size:
+            raise ShapeError(
+                f"flux must have one column for each of {wavelength.size} wavelengths, but its "
+                f"shape is {flux.shape}."
+            )
+        seen = np.isfinite(flux)
+        ivar = seen.astype(float) if self.ivar is None else np.atleast_2d(floats(self.ivar, "ivar"))
+        if ivar.shape != flux.shape:
+            raise ShapeError(f"ivar must have the shape of flux, {flux.shape}, not {ivar.shape}.")
+        finite(ivar, "ivar")
+        if (ivar < 0).any():
+            raise InputError("ivar must be at least 0 (0: not observed).")
+        if self.names is not None:
+            if len(self.names) != len(flux):
+                raise ShapeError(f"There are {len(flux)} spectra but {len(self.names)} names.")
+            object.__setattr__(self, "names", tuple(str(name) for name in self.names))
+        object.__setattr__(self, "wavelength", read_only(wavelength))
+        object.__setattr__(self, "ivar", read_only(np.where(seen, ivar, 0.0)))
+        # What was not observed is no number that could be taken for one.
+        object.__setattr__(self, "flux", read_only(np.where(self._weights > 0, flux, np.nan)))
+
+    @classmethod
+    def measured(
+        cls, wavelength: Any, flux: Any, error: Any, mask: Any = None, **said: Any
+    ) -> Self:
+        """Take errors (standard deviations) and a mask (True: not to be used).
+
+        Errors that are not positive and finite mean that the pixel was not observed.
+        """
+        ivar = inverse_square(floats(getattr(error, "value", error), "error"))
+        if mask is not None:
+            ivar = np.where(np.asarray(mask, dtype=bool), 0.0, ivar)
+        return cls(wavelength, flux, ivar, **said)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str], **said: Any) -> Self:
+        """Read one spectrum from a table (ECSV, csv, FITS); see `from_table`."""
+        return cls.from_table(read_table(path, (".ecsv", ".csv", ".fits")), **said)
+
+    @classmethod
+    def from_table(cls, table: Any, **said: Any) -> Self:
+        """Take one spectrum from named columns.
+
+        Columns: ``wavelength`` (or ``wave``, ``lambda``, or ``loglam``, its decadic logarithm),
+        ``flux``, and ``ivar`` or ``error`` (or ``err``, ``sigma``), ``mask``, if there are any;
+        units of an astropy Table are used.
+        """
+        return cls(**from_table(table, said))
+
+    @classmethod
+    def from_specutils(cls, spectrum: Any, **said: Any) -> Self:
+        """Take a specutils Spectrum, one or many rows, with its uncertainty and mask."""
+        return cls(**from_specutils(spectrum, said))
+
+    def to_specutils(self) -> Any:
+        """Give a specutils Spectrum (extra ``spectra``)."""
+        return to_specutils(self.wavelength, self.unit, self.flux, self.flux_unit, self._weights)
+
+    @classmethod
+    def stacked(cls, spectra: Iterable["Spectra"], wavelength: Any) -> Self:
+        """Put spectra with pixels of their own on common ones, in the units of the first."""
+        parts = list(spectra)
+        if not parts:
+            raise InputError("There are no spectra to stack.")
+        first = parts[0]
+        same = [s.in_unit(first.unit).in_medium(first.medium).resampled(wavelength) for s in parts]
+        if len({s.flux_unit for s in same}) > 1:
+            raise InputError(f"Fluxes are in {sorted({s.flux_unit for s in same})}; convert them.")
+        known = [s.names for s in same if s.names is not None]
+        return cls(
+            wavelength,
+            np.concatenate([s.flux for s in same]),
+            np.concatenate([s._weights for s in same]),
+            first.unit,
+            first.medium,
+            first.flux_unit,
+            [name for names in known for name in names] if len(known) == len(same) else None,
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of spectra."""
+        return len(self.flux)
+
+    @property
+    def p(self) -> int:
+        """Number of pixels."""
+        return int(self.wavelength.size)
+
+    @property
+    def mask(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Where nothing was observed, shape (n, p)."""
+        return np.asarray(self._weights == 0)
+
+    @property
+    def rows(self) -> tuple[FloatArray, FloatArray]:
+        """X (n, p) and ivar (n, p) as embedders take them: ``embedder.fit(X, ivar=ivar)``."""
+        return self.flux, self._weights
+
+    @property
+    def outputs(self) -> Outputs:
+        """Pixels as the outputs that an emulator of these spectra has."""
+        names = [f"pixel{i}" for i in range(self.p)]
+        units = {"wavelength": self.unit}
+        return Outputs(names, {"wavelength": self.wavelength}, units, "flux", self.flux_unit)
+
+    def observation(self, i: int = 0) -> Observation:
+        """Give the observed pixels of one spectrum, as likelihoods take them."""
+        seen = ~self.mask[i]
+        return Observation(
+            self.flux[i][seen],
+            1 / np.sqrt(self._weights[i][seen]),
+            {"wavelength": self.wavelength[seen]},
+            unit=self.flux_unit,
+            units={"wavelength": self.unit},
+            label="flux",
+        )
+
+    def subset(self, rows: Any) -> Self:
+        """Take the spectra at `rows` (an int, list, slice or mask), in that order."""
+        chosen = np.atleast_1d(np.arange(self.n)[rows])
+        names = None if self.names is None else [self.names[i] for i in chosen]
+        return replace(self, flux=self.flux[chosen], ivar=self._weights[chosen], names=names)
+
+    def select(self, low: float, high: float) -> Self:
+        """Keep the pixels whose centres lie in a closed range of wavelengths."""
+        inside = (self.wavelength >= low) & (self.wavelength <= high)
+        if inside.sum() < 2:
+            raise InputError(
+                f"Fewer than two pixels lie from {low:g} to {high:g}; they reach from "
+                f"{self.wavelength[0]:g} to {self.wavelength[-1]:g} {self.unit}."
+            )
+        return self._with(self.wavelength[inside], self.flux[:, inside], self._weights[:, inside])
+
+    def in_unit(self, unit: str) -> Self:
+        """Convert the wavelengths (not the flux density)."""
+        from astropy import units
+
+        factor = units.Unit(self.unit).to(unit)
+        return replace(self, wavelength=self.wavelength * factor, unit=unit)
+
+    def in_medium(self, medium: str) -> Self:
+        """Convert the wavelengths to those in "vacuum" or "air"."""
+        if medium == self.medium:
+            return self
+        there = {"vacuum": air_to_vacuum, "air": vacuum_to_air}
+        if medium not in there:
+            raise InputError(f"medium must be 'vacuum' or 'air', but it is {medium!r}.")
+        angstrom = self.in_unit("Angstrom").wavelength
+        moved = replace(self, wavelength=there[medium](angstrom), unit="Angstrom", medium=medium)
+        return moved.in_unit(self.unit)
+
+    def rest_frame(
+        self, redshift: Any = None, velocity: Any = None, wavelength: Any = None
+    ) -> Self:
+        """Divide the wavelengths by 1 + z, or undo a radial velocity in km/s.
+
+        Flux values stay as they are. Shifts (n,) of single spectra need common wavelengths to
+        resample to; one shift of all needs none.
+        """
+        if (redshift is None) == (velocity is None):
+            raise InputError("Give either redshift or velocity.")
+        if velocity is not None:
+            beta = floats(velocity, "velocity") / SPEED_OF_LIGHT
+            stretch = np.sqrt((1 + beta) / (1 - beta))
+        else:
+            stretch = 1 + floats(redshift, "redshift")
+        if not (np.isfinite(stretch) & (stretch > 0)).all():
+            raise InputError("A redshift must be above -1, a velocity below that of light.")
+        if stretch.ndim == 0:
+            moved = replace(self, wavelength=self.wavelength / stretch)
+            return moved if wavelength is None else moved.resampled(wavelength)
+        if wavelength is None or stretch.shape != (self.n,):
+            raise InputError(
+                f"Shifts of {stretch.size} spectra need as many spectra, here {self.n}, and common "
+                "wavelengths to resample to: rest_frame(..., wavelength=...)."
+            )
+        each = [replace(self[i], wavelength=self.wavelength / by) for i, by in enumerate(stretch)]
+        return self.stacked(each, wavelength)
+
+    def resampled(self, wavelength: Any, least: float = 0.5, sharp: bool = False) -> Self:
+        """Give the spectra on new pixels.
+
+        Parameters
+        ----------
+        wavelength : array_like, shape (q,)
+        least : float
+            A new pixel of which less than this share was observed is unobserved.
+        sharp : bool
+            Instead of the averages over new pixels, which broaden lines by the width of a pixel
+            once more, take those of a spline that conserves flux: for spectra without gaps, with
+            little noise and some pixels to a line, such as a library's.
+        """
+        new = increasing(getattr(wavelength, "value", wavelength))
+        if np.array_equal(new, self.wavelength):
+            return self
+        flux, ivar = resampled_rows(self.wavelength, new, self.flux, self._weights, least)
+        if sharp:
+            if self.mask.any() or (ivar == 0).any():
+                raise InputError("Spectra with gaps, or shorter than asked for, take sharp=False.")
+            flux = conserved(self.wavelength, new, self.flux)
+        return self._with(new, flux, ivar)
+
+    def normalised(self, degree: int = 5, low: float = 1.5, high: float = 3.0) -> Self:
+        """Divide by the continuum; see `equatorium.spectra.continuum.continuum_of`."""
+        weights = self._weights
+        flux = np.where(weights > 0, self.flux, 0.0)
+        level = continuum_of(self.wavelength, flux, weights, degree, low, high)
+        return replace(self, flux=self.flux / level, ivar=weights * level**2, flux_unit="")
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, rows: Any) -> Self:
+        """Take some of the spectra."""
+        return self.subset(rows)
+
+    def _with(self, wavelength: FloatArray, flux: FloatArray, ivar: FloatArray) -> Self:
+        return replace(self, wavelength=wavelength, flux=flux, ivar=ivar)
+
+    @property
+    def _weights(self) -> FloatArray:
+        assert self.ivar is not None  # set by __post_init__
+        return self.ivar

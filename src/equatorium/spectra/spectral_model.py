@@ -1,0 +1,129 @@
+"""Emulated spectra as an instrument would see them: what a likelihood takes for a model."""
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from equatorium.checks import instance, matrix
+from equatorium.emulate.surrogate import Surrogate
+from equatorium.errors import InputError
+from equatorium.interfaces.emulator import Emulator
+from equatorium.records.outputs import Outputs, unique_names
+from equatorium.records.prediction import Gaussian
+from equatorium.spectra.kernels import Kernel, convolved
+from equatorium.spectra.operator import Operator, Values, carry
+from equatorium.spectra.resampling import conserved
+from equatorium.spectra.wavelength import (
+    SPEED_OF_LIGHT,
+    increasing,
+    pixel_bounds,
+    pixel_edges,
+)
+
+
+class SpectralModel:
+    """A surrogate of spectra, what happens to its spectra, and the pixels that observe them.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+        Its outputs have the coordinate ``wavelength``, for shifts and broadening with even steps in
+        the logarithm (`log_wavelengths`).
+    wavelength : array_like, shape (q,)
+        Observed pixels, in the unit of the outputs; those of the model by default. Flux is averaged
+        over the width of each.
+    operators : sequence of Operator
+        In the order in which they act.
+    margin : float
+        By how many km/s the model must reach beyond the observed pixels, at either end: the largest
+        shift plus the width of the kernels.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The surrogate's parameters, then those of the operators.
+    outputs : Outputs
+        The observed pixels.
+
+    Raises
+    ------
+    InputError
+        If the outputs have no wavelengths, or the pixels lie outside of them.
+    """
+
+    def __init__(
+        self,
+        surrogate: Surrogate,
+        wavelength: Any = None,
+        operators: Sequence[Operator] = (),
+        margin: float = 0.0,
+    ) -> None:
+        instance(surrogate, Surrogate, "surrogate")
+        for operator in operators:
+            instance(operator, Operator, "an operator")
+        if "wavelength" not in surrogate.outputs.coords:
+            raise InputError(
+                "A spectral model needs a surrogate whose outputs have the coordinate 'wavelength'."
+                " Spectra.outputs makes such Outputs."
+            )
+        self.surrogate = surrogate
+        self.operators = tuple(operators)
+        own = [name for operator in operators for name in operator.names]
+        self.names = unique_names((*surrogate.space.names, *own), "parameters")
+        self._grid = increasing(surrogate.outputs.coords["wavelength"])
+        self.wavelength = self._grid if wavelength is None else increasing(wavelength)
+        if not np.array_equal(self._grid, self.wavelength):
+            self._check_range(margin)
+        self.outputs = Outputs(
+            [f"pixel{i}" for i in range(self.wavelength.size)],
+            {"wavelength": self.wavelength},
+            surrogate.outputs.units,
+            surrogate.outputs.label,
+            surrogate.outputs.unit,
+        )
+
+    @property
+    def emulator(self) -> Emulator:
+        """What predicts the spectra, for those who ask what a result rests on."""
+        return self.surrogate.emulator
+
+    def predict(self, theta: Any) -> Gaussian:
+        """Predict the q pixels at points theta (m, d), whose columns are `names`."""
+        theta = matrix(theta, f"theta ({', '.join(self.names)})", len(self.names))
+        d = self.surrogate.space.d
+        values = dict(zip(self.names[d:], theta[:, d:].T, strict=True))
+        model = self.surrogate.predict(theta[:, :d]).gaussian()
+        seen = reduce(lambda y, part: self._act(part, y, values), self._runs(), model)
+        if np.array_equal(self._grid, self.wavelength):
+            return seen
+        return carry(seen, lambda rows: conserved(self._grid, self.wavelength, rows))
+
+    def _runs(self) -> list[list[Operator]]:
+        """Operators in order; kernels that follow each other act together."""
+        runs: list[list[Operator]] = []
+        for operator in self.operators:
+            if runs and isinstance(operator, Kernel) and isinstance(runs[-1][-1], Kernel):
+                runs[-1].append(operator)
+            else:
+                runs.append([operator])
+        return runs
+
+    def _act(self, run: list[Operator], model: Gaussian, values: Values) -> Gaussian:
+        kernels = [operator for operator in run if isinstance(operator, Kernel)]
+        if kernels:
+            return convolved(kernels, self._grid, model, values)
+        return run[0].apply(self._grid, model, values)
+
+    def _check_range(self, margin: float) -> None:
+        reach = np.exp(margin / SPEED_OF_LIGHT)
+        edges, (first, last) = pixel_edges(self._grid), pixel_bounds(self.wavelength)
+        low, high = edges[0] * reach, edges[-1] / reach
+        outside = int(((first < low * (1 - 1e-9)) | (last > high * (1 + 1e-9))).sum())
+        if outside:
+            raise InputError(
+                f"The emulated spectra serve pixels from {low:.6g} to {high:.6g} (a margin of "
+                f"{margin:g} km/s at either end), but {outside} of the {self.wavelength.size} "
+                f"observed ones, {first[0]:.6g} to {last[-1]:.6g}, lie outside. Leave them out."
+            )
