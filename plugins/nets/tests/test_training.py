@@ -97,6 +97,6 @@ def test_penalties_leave_biases_alone():
 
 
 def test_a_strong_penalty_on_absolute_weights_silences_them():
-    how = Training(300, 30, 0.01, "cosine", 0.0, 1.0, None, False)
+    how = Training(120, 30, 0.02, "cosine", 0.0, 1.0, None, False)
     arrays, _ = together([0], how=how)
     assert max(np.abs(arrays[name]).max() for name in arrays if "weight" in name) < 0.02

@@ -23,8 +23,9 @@ class NetworkClassifier(Networks, Classifier):
 
     Parameters
     ----------
-    class_weight : str or None
-        ``"balanced"``: rare classes count in the loss as much as frequent ones.
+    class_weight : str, dict or None
+        What the classes count in the loss, by label (1 where none is given); ``"balanced"``: rare
+        ones as much as frequent ones.
 
     Attributes
     ----------
@@ -43,7 +44,7 @@ class NetworkClassifier(Networks, Classifier):
         *,
         layers: str | None = None,
         shape: Sequence[int] | None = None,
-        class_weight: str | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
         n_members: int = 5,
         epochs: int = 100,
         batch_size: int = 32,
@@ -97,10 +98,21 @@ class NetworkClassifier(Networks, Classifier):
     def _class_weights(self, codes: Any) -> FloatArray | None:
         if self.class_weight is None:
             return None
+        if isinstance(self.class_weight, Mapping):
+            return np.array([self._given_weight(label) for label in self.classes_.tolist()])
         if self.class_weight != "balanced":
-            raise InputError(f"class_weight must be None or 'balanced', not {self.class_weight!r}.")
+            raise InputError(
+                f"class_weight must be None, 'balanced' or a dict of label to weight, not "
+                f"{self.class_weight!r:.80}."
+            )
         count = np.bincount(codes)
         return np.asarray(len(codes) / (len(count) * count))
+
+    def _given_weight(self, label: Any) -> float:
+        weight = dict(self.class_weight).get(label, 1.0)  # type: ignore[arg-type]
+        if not isinstance(weight, int | float) or not 0 <= weight < np.inf:
+            raise InputError(f"class_weight of {label!r} must be a number from 0, not {weight!r}.")
+        return float(weight)
 
     def _predict_proba(self, X: FloatArray) -> FloatArray:
         return probabilities(self.module_.predict(self._scaled(X)), self.temperature_)

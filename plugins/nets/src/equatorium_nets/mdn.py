@@ -13,7 +13,8 @@ class MDN(NetworkEmulator):
 
     References
     ----------
-    Bishop C. M. 1994, Mixture density networks, Aston University NCRG/94/004
+    Bishop C. M. 1994, Mixture density networks, Aston University NCRG/94/004; D'Isanto A. &
+    Polsterer K. L. 2018, A&A 609, A111, doi:10.1051/0004-6361/201731326
 
     Examples
     --------

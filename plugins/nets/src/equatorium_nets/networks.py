@@ -69,7 +69,13 @@ class Networks(Network, Ensemble):
     @classmethod
     def conformance_options(cls) -> dict[str, Any]:
         """Two small networks."""
-        return {"layers": "dense(16) tanh", "n_members": 2, "epochs": 60, "batch_size": 40, "learning_rate": 0.02}
+        return {
+            "layers": "dense(16) tanh",
+            "n_members": 2,
+            "epochs": 40,
+            "batch_size": 64,
+            "learning_rate": 0.03,
+        }
 
     @property
     def architecture(self) -> str:

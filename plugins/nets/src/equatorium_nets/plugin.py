@@ -8,7 +8,7 @@ _ENSEMBLE = (
     "Lakshminarayanan B., Pritzel A. & Blundell C. 2017, NeurIPS 30, doi:10.48550/arXiv.1612.01474"
 )
 _CALIBRATED = "Guo C., Pleiss G., Sun Y. & Weinberger K. 2017, ICML, doi:10.48550/arXiv.1706.04599"
-_MIXTURE = "Bishop C. M. 1994, Mixture density networks, Aston University NCRG/94/004"
+_MIXTURE = "D'Isanto A. & Polsterer K. L. 2018, A&A 609, A111, doi:10.1051/0004-6361/201731326"
 _CONVOLUTION = (
     "LeCun Y., Bottou L., Bengio Y. & Haffner P. 1998, Proc. IEEE 86, 2278, doi:10.1109/5.726791"
 )
