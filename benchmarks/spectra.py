@@ -16,7 +16,7 @@ ten random splits into 80 % and 20 %; all stars, and those of 4000 < Teff < 8000
 3. Labels of held-out stars by emcee, from their spectra compressed to components, with that t and
    the density of the training stars as the prior; beside the catalogue, with its errors (100 K,
    0.2 dex, 0.1 dex) added to the posterior's, and without. No spectrum tells that a label is a
-   blunder: also with a share of labels that are as any star's, found from training stars.
+   blunder: also with a share of every label that is as any star's, the likeliest of the training stars.
 
 What is finished is kept in ``results/spectra`` and not done again.
 """
@@ -138,62 +138,73 @@ def tails(squared: np.ndarray, k: int = COMPONENTS) -> tuple[float, float]:
     return float(nu), float(scale)
 
 
-def emulated(seed: int, many: int) -> dict:
-    """Pixels of all held-out stars of a split, inside their 68 % intervals; labels of so many."""
+def emulated(seed: int) -> dict:
+    """Pixels of held-out stars inside their 68 % intervals, and rough labels."""
     labels, spectra = stars(cool=True, normalised=True)
     train, test = split(len(labels), seed)
     surrogate, nu, scale = trained(labels[train], spectra[train])
     seen = surrogate.predict(labels[test])
     pit = stats.t(nu).cdf((spectra.flux[test] - seen.mean) / seen.std / np.sqrt(scale))
-    wide = Scaled(surrogate.emulator.emulator_, scale)
-    wide.fit(SPACE.to_unit(labels[:2]), np.zeros((2, COMPONENTS)))
+    prior = Prior(labels[train], scaled(surrogate, scale), nu)
+    components = surrogate.emulator.embedder_.transform(spectra.flux)
+    known = prior.posterior(components[train])
+    return {
+        "coverage": (np.abs(pit - 0.5) < 0.34).mean(axis=1),
+        "t": [nu, scale],
+        "blunders": blunders(known, labels[train], prior),
+        "prior": [prior.labels.mean(axis=0), prior.labels.std(axis=0)],
+        "rows": compared(*prior.posterior(components[test]), labels[test]),
+    }
+
+
+def inferred(seed: int, many: int) -> dict:
+    """Labels of the first held-out stars of a split by emcee."""
+    labels, spectra = stars(cool=True, normalised=True)
+    train, test = split(len(labels), seed)
+    surrogate, nu, scale = trained(labels[train], spectra[train])
+    wide = scaled(surrogate, scale)
     prior = Prior(labels[train], wide, nu)
-    some = np.random.default_rng(seed).choice(train, 150, replace=False)
-    rough = [prior.posterior(small_likelihood(surrogate, wide, nu, spectra[i])) for i in some]
-    share = blunders(np.array(rough), labels[some], prior)
-    rows = []
+    found = []
     for i in test[:many]:
-        likelihood = small_likelihood(surrogate, wide, nu, spectra[i])
+        observation = eq.Observation(
+            spectra.flux[i], np.full(spectra.p, 0.005), spectra.outputs.coords
+        )
+        small = eq.compressed(surrogate, observation)
+        likelihood = eq.StudentLikelihood(
+            eq.Surrogate(SPACE, small.surrogate.outputs, wide),
+            small.observation,
+            df=nu,
+            override="judged by its pixels' PIT",
+        )
         posterior = eq.Posterior(SPACE, likelihood, prior=prior.log_density)
         sampler = eq.sampler(
             "emcee", walkers=8, until={"rhat": 1.1, "ess": 60}, first_check=60, max_steps=480
         )
-        draws = sampler.run(
-            posterior, rng=int(i), progress=False, starts=prior.starts(likelihood, int(i))
-        )
-        found = logged(draws.flat)
-        rows.append(
-            [found.mean(axis=0), found.std(axis=0), logged(labels[[i]])[0], error_of(labels[i])]
-        )
+        starts = prior.starts(small.observation.values, int(i))
+        draws = logged(sampler.run(posterior, rng=int(i), progress=False, starts=starts).flat)
+        found.append([draws.mean(axis=0), draws.std(axis=0)])
     return {
-        "coverage": (np.abs(pit - 0.5) < 0.34).mean(axis=1),
-        "t": [nu, scale],
-        "blunders": share,
-        "prior": [prior.labels.mean(axis=0), prior.labels.std(axis=0)],
         "names": [spectra.names[i] for i in test[:many]],
-        "rows": rows,
+        "rows": compared(*np.swapaxes(found, 0, 1), labels[test[:many]]),
     }
+
+
+def compared(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Means and standard deviations beside the catalogue and its errors, (n, 4, 3)."""
+    return np.stack([mean, std, logged(labels), error_of(labels)], axis=1)
 
 
 def error_of(labels: np.ndarray) -> np.ndarray:
     """Errors of the catalogue, of log Teff in place of Teff."""
-    one = np.ones(labels.shape[:-1])
-    return np.stack(
-        [CATALOGUE[0] / labels[..., 0] / np.log(10), CATALOGUE[1] * one, CATALOGUE[2] * one], -1
-    )
+    errors = np.tile(CATALOGUE, (len(labels), 1))
+    errors[:, 0] /= labels[:, 0] * np.log(10)
+    return errors
 
 
-def small_likelihood(
-    surrogate: eq.Surrogate, wide: eq.Emulator, nu: float, spectrum: eq.Spectra
-) -> eq.StudentLikelihood:
-    """The likelihood of a spectrum's components."""
-    errors = np.full(spectrum.p, 0.005)
-    observation = eq.Observation(spectrum.flux[0], errors, spectrum.outputs.coords)
-    small = eq.compressed(surrogate, observation)
-    components = eq.Surrogate(SPACE, small.surrogate.outputs, wide)
-    return eq.StudentLikelihood(
-        components, small.observation, df=nu, override="judged by its pixels' PIT"
-    )
+def scaled(surrogate: eq.Surrogate, scale: float) -> Scaled:
+    """The emulator of the components."""
+    wide = Scaled(surrogate.emulator.emulator_, scale)
+    return wide.fit(SPACE.sample(2, 0), np.zeros((2, COMPONENTS)))
 
 
 class Prior:
@@ -205,40 +216,43 @@ class Prior:
         unit = unit[((unit > 0) & (unit < 1)).all(axis=1)]
         self.theta, self.nu = SPACE.from_unit(unit), nu
         self.labels = logged(self.theta)
-        self.predicted = emulator.predict_dist(unit)
-        self.factor = np.linalg.inv(np.linalg.cholesky(self.predicted.cov().dense()))
+        predicted = emulator.predict_dist(unit)
+        self.factor = np.linalg.inv(np.linalg.cholesky(predicted.cov().dense()))
+        self.mean = (self.factor @ predicted.mean[:, :, None])[:, :, 0]
         self.log_det = -np.log(np.diagonal(self.factor, axis1=1, axis2=2)).sum(axis=1)
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:
         return self.density.logpdf(SPACE.to_unit(theta).T)
 
-    def weights(self, likelihood: eq.StudentLikelihood) -> np.ndarray:
-        """Weights of the draws, the components' own small errors left out."""
-        residual = likelihood.observation.values - self.predicted.mean
-        squared = np.square((self.factor @ residual[:, :, None])[:, :, 0]).sum(axis=1)
+    def weights(self, components: np.ndarray) -> np.ndarray:
+        """Weights of the draws for one star."""
+        squared = np.square(self.factor @ components - self.mean).sum(axis=1)
         log_w = -self.log_det - (self.nu + COMPONENTS) / 2 * np.log1p(squared / self.nu)
         w = np.exp(log_w - log_w.max())
         return w / w.sum()
 
-    def starts(self, likelihood: eq.StudentLikelihood, seed: int) -> np.ndarray:
-        rng, w = np.random.default_rng(seed), self.weights(likelihood)
+    def starts(self, components: np.ndarray, seed: int) -> np.ndarray:
+        """Where chains may start: by weight, one in ten by the prior."""
+        rng, w = np.random.default_rng(seed), self.weights(components)
         return self.theta[rng.choice(len(w), 400, p=0.9 * w + 0.1 / len(w))]
 
-    def posterior(self, likelihood: eq.StudentLikelihood) -> list[np.ndarray]:
-        """Means and standard deviations of the labels, from weighted draws."""
-        w = self.weights(likelihood)
+    def posterior(self, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard deviations of the labels of stars, from weighted draws."""
+        w = np.stack([self.weights(z) for z in components])
         mean = w @ self.labels
-        return [mean, np.sqrt(w @ np.square(self.labels - mean))]
+        return mean, np.sqrt(np.maximum(w @ self.labels**2 - mean**2, 0.0))
 
 
-def blunders(rough: np.ndarray, labels: np.ndarray, prior: Prior, steps: int = 200) -> float:
-    """Likeliest share of catalogue labels that are as any star's, by expectation maximisation."""
-    spread = np.hypot(rough[:, 1], error_of(labels))
-    near = stats.norm.pdf(logged(labels), rough[:, 0], spread).prod(axis=1)
-    far = stats.gaussian_kde(prior.labels.T)(logged(labels).T)
-    share = 0.05
+def blunders(
+    found: tuple[np.ndarray, np.ndarray], labels: np.ndarray, prior: Prior, steps: int = 200
+) -> np.ndarray:
+    """Likeliest shares (3,) of catalogue labels that are as any star's, by EM."""
+    spread = np.hypot(found[1], error_of(labels))
+    near = stats.norm.pdf(logged(labels), found[0], spread)
+    far = stats.norm.pdf(logged(labels), prior.labels.mean(axis=0), prior.labels.std(axis=0))
+    share = np.full(3, 0.05)
     for _ in range(steps):
-        share = float(np.mean(share * far / (share * far + (1 - share) * near)))
+        share = np.mean(share * far / (share * far + (1 - share) * near), axis=0)
     return share
 
 
@@ -279,31 +293,35 @@ def print_pixels(results: list[dict]) -> None:
     print(f"(99 % by bootstrap over stars: {100 * low:.1f} to {100 * high:.1f} %)")
 
 
-def print_inferred(results: list[dict]) -> None:
+def print_inferred(results: list[dict], splits: list[dict], title: str) -> None:
     rows = np.concatenate([np.array(r["rows"]) for r in results])
-    share = np.repeat([r["blunders"] for r in results], [len(r["rows"]) for r in results])[:, None]
-    prior = np.repeat([r["prior"] for r in results], [len(r["rows"]) for r in results], axis=0)
+    each = [len(r["rows"]) for r in results]
+    share = np.repeat([s["blunders"] for s in splits], each, axis=0)
+    far, width = np.repeat([s["prior"] for s in splits], each, axis=0).swapaxes(0, 1)
     mean, std, true, error = rows.swapaxes(0, 1)
-    n, both = len(rows), std**2 + error**2
+    n, none = len(rows), np.zeros((len(rows), 3))
     low, high = (k / n for k in stats.binom.interval(0.99, n, 0.68))
-    mixed = (1 - share) * mean + share * prior[:, 0]
-    wide = (1 - share) * (both + (mean - mixed) ** 2)
-    wide += share * (prior[:, 1] ** 2 + error**2 + (prior[:, 0] - mixed) ** 2)
-    print(
-        f"Labels of {n} held-out stars by emcee; the 99 % band of 68 % is {low:.3f} to {high:.3f}; "
-        f"blunders {100 * share.min():.1f} to {100 * share.max():.1f} %"
-    )
-    for title, off, var in (
-        ("with catalogue errors", mean - true, both),
-        ("and its blunders", mixed - true, wide),
-        ("posterior alone", mean - true, std**2),
+    print(f"Labels of {n} held-out stars {title}; the 99 % band of 68 % is {low:.3f} to {high:.3f}")
+    print(f"  blunders {', '.join(f'{100 * s:.1f}' for s in share.mean(axis=0))} %")
+    for case, one, s in (
+        ("posterior alone", std, none),
+        ("with catalogue errors", np.hypot(std, error), none),
+        ("and its blunders", np.hypot(std, error), share),
     ):
-        z = off / np.sqrt(var)
+        pit = (1 - s) * stats.norm.cdf(true, mean, one) + s * stats.norm.cdf(true, far, width)
+        middle = (1 - s) * mean + s * far
+        variance = (1 - s) * (one**2 + (mean - middle) ** 2)
+        variance += s * (width**2 + (far - middle) ** 2)
+        z2 = (true - middle) ** 2 / variance
         for j, name in enumerate(NAMES):
             print(
-                f"  {title:21s} {name:9s} coverage {np.mean(np.abs(z[:, j]) < 0.9945):.3f}, "
-                f"mean z2 {np.mean(z[:, j] ** 2):.2f}, median |z| {np.median(np.abs(z[:, j])):.2f}"
+                f"  {case:21s} {name:9s} coverage {np.mean(np.abs(pit[:, j] - 0.5) < 0.34):.3f}, "
+                f"mean z2 {z2[:, j].mean():.2f}, median {np.median(z2[:, j]):.2f}"
             )
+        print(
+            f"  {case:21s} pooled    coverage {np.mean(np.abs(pit - 0.5) < 0.34):.3f}, "
+            f"mean z2 {z2.mean():.2f}"
+        )
     for j, name in enumerate(NAMES):
         rmse, sd = np.sqrt(np.mean((mean - true)[:, j] ** 2)), np.median(std[:, j])
         print(f"  {name:9s} rmse {rmse:.4f}, median standard deviation {sd:.4f}")
@@ -325,13 +343,12 @@ def main() -> None:
             for s in range(args.splits)
         ]
         print_components(results, title)
-    many = -(-args.stars // args.splits)
-    results = [
-        kept(args.folder / f"emulated-{s}-{many}.json", emulated, s, many)
-        for s in range(args.splits)
-    ]
-    print_pixels(results)
-    print_inferred(results)
+    folds, many = range(args.splits), -(-args.stars // args.splits)
+    splits = [kept(args.folder / f"emulated-{s}.json", emulated, s) for s in folds]
+    print_pixels(splits)
+    print_inferred(splits, splits, "by weighted draws of the prior")
+    results = [kept(args.folder / f"inferred-{s}-{many}.json", inferred, s, many) for s in folds]
+    print_inferred(results, splits, "by emcee")
 
 
 if __name__ == "__main__":
