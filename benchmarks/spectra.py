@@ -16,7 +16,8 @@ ten random splits into 80 % and 20 %; all stars, and those of 4000 < Teff < 8000
 3. Labels of held-out stars by emcee, from their spectra compressed to components, with that t and
    the density of the training stars as the prior; beside the catalogue, with its errors (100 K,
    0.2 dex, 0.1 dex) added to the posterior's, and without. No spectrum tells that a label is a
-   blunder: also with a share of every label that is as any star's, the likeliest of the training stars.
+   blunder: also with a share of each label that is as any star's, the likeliest for those of the
+   training stars.
 
 What is finished is kept in ``results/spectra`` and not done again.
 """
