@@ -27,6 +27,7 @@ FLOORS = {
     "interfaces": 4,
     "simulate": 5,
     "emulate": 6,
+    "embed": 6,
     "history": 7,
     "spectra": 7,
     "inference": 8,

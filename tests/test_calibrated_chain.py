@@ -30,7 +30,7 @@ def test_the_emulated_toy(against, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(36000)
 def test_twenty_parameters_of_galaxies(tmp_path):
-    posterior, mocks = galaxies(tmp_path, 200)
+    posterior, mocks = galaxies(tmp_path)
     found, wrong = calibrate(posterior, mocks, galaxy_sampler(tmp_path / "draws"), 200, 200)
     # The log-likelihood is not calibrated (benchmarks/RESULTS.md says why): it is not asked here.
     assert min(found.p_values[name] for name in found.judged) > 0.01, found.summary()

@@ -32,7 +32,9 @@ def test_doctests(name, monkeypatch, tmp_path):
 PAGES = [
     "calibration",
     "checks",
+    "compare",
     "likelihoods",
+    "manifold",
     "multifidelity_gp",
     "priors",
     "regression",
@@ -40,6 +42,7 @@ PAGES = [
     "residual_gp",
     "samplers",
     "spectra",
+    "trees",
     "trend_gp",
 ]
 

@@ -179,6 +179,66 @@ def test_the_shipped_table_is_what_its_script_makes():
     assert np.all(np.abs(again - runs.Y[7]) < 6 * np.sqrt(runs.noise[7]) + 0.02)
 
 
+MANIFOLDS = pytest.mark.parametrize(
+    ("name", "figures"),
+    [("zoo", ["zoo"]), ("digits", ["digits", "digits_map"]), ("gappy_digits", ["gappy_digits"])],
+)
+
+
+@MANIFOLDS
+def test_the_manifold_scripts_run_on_few_rows(name, figures, tmp_path, monkeypatch, capsys):
+    import matplotlib
+    from sklearn import datasets
+
+    matplotlib.use("agg")
+    X, y = datasets.load_digits(return_X_y=True)
+    curve = datasets.make_s_curve
+    monkeypatch.setattr(datasets, "load_digits", lambda **_: (X[:300], y[:300]))
+    monkeypatch.setattr(datasets, "make_s_curve", lambda n, **how: curve(n // 4, **how))
+    monkeypatch.chdir(tmp_path)
+    path = ROOT / "examples" / "manifolds" / f"{name}.py"
+    assert len(path.read_text().splitlines()) <= 100
+    exec(path.read_text(), {"__name__": "__main__"})
+    assert "t-SNE" in capsys.readouterr().out
+    for figure in figures:
+        assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@MANIFOLDS
+def test_the_manifold_scripts_run(name, figures, tmp_path):
+    out = run(ROOT / "examples" / "manifolds" / f"{name}.py", tmp_path)
+    assert "t-SNE" in out
+    for figure in figures:
+        assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
+    error = dict(re.findall(r"observed, (.*): root mean squared error ([\d.]+)", out))
+    told = dict(re.findall(r"neighbours, (.*): ([\d.]+)", out))
+    if name == "gappy_digits":
+        assert float(error["hmf"]) < 0.9 * float(error["mean-fill, pca"])
+        assert float(told["hmf, t-SNE"]) > float(told["mean-fill, pca, t-SNE"]) + 0.02
+
+
+def test_a_mean_of_a_hundred_fits_is_ten_times_as_good_as_one(tmp_path):
+    out = run(ROOT / "examples" / "averaging" / "hundred_data_sets.py", tmp_path)
+    assert int(re.search(r"mean of 100: (\d+)", out).group(1)) >= 10
+    fresh, again = map(float, re.findall(r"members' errors ([\d.]+)", out))
+    assert fresh < 0.1 < again
+    assert (tmp_path / "hundred_data_sets.png").stat().st_size > 10_000
+
+
+def test_methods_for_redshifts_are_compared_and_the_shift_is_seen(tmp_path, monkeypatch):
+    path = ROOT / "examples" / "which_method" / "photoz.py"
+    assert len(path.read_text().splitlines()) <= 100
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    out = run(path, tmp_path, "200")
+    assert "made-up galaxies" in out and "ranked by CRPS" in out
+    assert float(re.search(r"([\d.]+) % of 100 objects", out).group(1)) > 20
+    plain, weighted = map(float, re.findall(r": bias ([-+.\d]+)", out))
+    assert abs(weighted) < abs(plain)
+    for figure in ("methods", "learning", "stack"):
+        assert (tmp_path / f"photoz_{figure}.png").stat().st_size > 10_000
+
+
 NEBULA = ROOT / "examples" / "nebula" / "hii_region.py"
 
 
@@ -242,7 +302,28 @@ def test_the_observed_nebula_is_where_the_grid_itself_puts_it(tmp_path):
         assert found[name][1] == pytest.approx(sd[j], rel=0.2), name
 
 
-@pytest.mark.parametrize("name", ["gp", "galaxies", "regression", "example"])
+TREES = ROOT / "examples" / "trees"
+
+
+def test_many_trees_vary_less_than_one_by_the_law(tmp_path):
+    out = run(TREES / "one_or_many.py", tmp_path)
+    rms = dict(re.findall(r"(\w+): rms error ([\d.]+)", out))
+    assert float(rms["bagging"]) < 0.7 * float(rms["tree"]) > float(rms["adaboost"])
+    single = float(re.search(r"members: variance ([\d.]+)", out).group(1))
+    many, law = map(float, re.search(r"mean of 30: variance ([\d.]+), law ([\d.]+)", out).groups())
+    assert many == pytest.approx(law, rel=0.1) and many < 0.5 * single
+    assert (tmp_path / "one_or_many.png").stat().st_size > 10_000
+
+
+def test_redshifts_of_generated_galaxies_have_distributions(tmp_path, monkeypatch):
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    out = run(TREES / "photoz.py", tmp_path)
+    assert "generated" in out and (tmp_path / "photoz.png").stat().st_size > 10_000
+    inside = float(re.search(r"intervals hold ([\d.]+) %", out).group(1))
+    assert 85 < inside < 95
+
+
+@pytest.mark.parametrize("name", ["gp", "galaxies", "regression", "trees", "manifold", "example"])
 def test_a_plugin_is_found_through_its_entry_point(name):
     from equatorium import registry
 

@@ -29,6 +29,23 @@ def register_emulators() -> Iterable[Method]:
                 "Statistics 49, 486, doi:10.1214/20-AOS1965"
             ),
         ),
+        Method(
+            name="split-conformal",
+            target="equatorium.emulate.split_conformal:SplitConformal",
+            summary="Any predictor of points, with intervals that are guaranteed and locally wide",
+            capabilities={"variance", "covariance"},
+            reference=(
+                "Lei J., G'Sell M., Rinaldo A., Tibshirani R. J. & Wasserman L. 2018, Journal of "
+                "the American Statistical Association 113, 1094, doi:10.1080/01621459.2017.1307116"
+            ),
+        ),
+        Method(
+            name="noisy-inputs",
+            target="equatorium.emulate.noisy_inputs:NoisyInputs",
+            summary="Any emulator for inputs with errors: noisy copies, draws of the true input",
+            capabilities={"variance", "covariance", "noise"},
+            reference="Ucci G. et al. 2018, MNRAS 477, 1484, doi:10.1093/mnras/sty804",
+        ),
     ]
 
 

@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import equatorium as eq
 from equatorium import Conformal, Diagonal, Emulator, Gaussian, Weighted, errors, registry
-from equatorium.emulate.conformal import _outwards
+from equatorium.emulate.conformal import outwards
 from equatorium.emulate.folds import deal
 from equatorium.emulate.surrogate import Surrogate
 from equatorium.history.implausibility import Implausibility
@@ -91,7 +91,7 @@ def test_intervals_are_those_of_n_plus_one_exchangeable_values(n):
     """The textbook's ranks, floor(q (n + 1)) and ceil((1 - q) (n + 1)), or one further."""
     residuals = np.random.default_rng(n).standard_normal((n, 1))
     ranked = np.sort(residuals[:, 0])
-    got = Weighted(_outwards(residuals)[:, None])
+    got = Weighted(outwards(residuals)[:, None])
     for q in np.linspace(1 / (n + 1), 0.45, 37) + 1e-9:
         low, high = int(q * (n + 1)), int(np.ceil((1 - q) * (n + 1)))
         if n * q > n / 2 - 1:  # at the median, which stays, there is no further rank
@@ -119,7 +119,7 @@ def hits(predictor, level, n, trials, seeds, in_sample=False):
         fresh_X, fresh_Y = runs(n=trials, p=1, seed=10_000 + seed)
         if in_sample:  # the wrong twin: errors on runs that it has seen
             fitted = clone(predictor).fit(X, Y[:, 0])
-            own = _outwards(Y - fitted.predict(X)[:, None])
+            own = outwards(Y - fitted.predict(X)[:, None])
             got = Weighted(fitted.predict(fresh_X)[:, None] + own[:, None])
         else:
             got = Conformal(predictor).fit(X, Y).predict_dist(fresh_X)

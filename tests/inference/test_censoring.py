@@ -217,3 +217,33 @@ def test_many_points_are_integrated_piece_by_piece(monkeypatch):
     assert found.log_likelihood(THETA) == pytest.approx(values, rel=1e-12)
     assert again[0] == pytest.approx(values, rel=1e-12)
     assert again[1] == pytest.approx(gradient, rel=1e-9)
+
+
+def test_one_limit_far_above_the_model_leaves_a_gradient():
+    """Its probability is one to rounding: only the measured data pull."""
+    seen = eq.Observation([0.3, 0.2, 500.0], 0.04 * np.eye(3) + 0.05, limit=[0, 0, -1])
+    model = eq.ModelFunction(lambda a: a + np.zeros(3), jacobian=lambda a: (1.0,))
+    found = eq.GaussianLikelihood(model, seen)
+    alone = eq.GaussianLikelihood(
+        eq.ModelFunction(lambda a: a + np.zeros(2), jacobian=lambda a: (1.0,)), seen.subset([0, 1])
+    )
+    theta = np.array([[0.1], [0.7]])
+    for ours, true in zip(
+        *(k.log_likelihood_and_gradient(theta) for k in (found, alone)), strict=True
+    ):
+        assert ours == pytest.approx(true, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        (np.array([0.1, 0.0, 0.2, 0.3, 0.1]), "variance of output 1 is zero"),
+        (np.array([0.0, 0.1, 0.2, 0.3, 0.1]), "variance of output 0 is zero"),
+        (np.kron(np.diag([1.0, 0.0]), np.ones((5, 5)))[:5, :5] + np.diag([0, 1, 0, 1, 1]), "not"),
+    ],
+)
+def test_value_and_gradient_refuse_data_without_errors_alike(covariance, message):
+    found = likelihood(covariance)
+    for ask in (found.log_likelihood, found.log_likelihood_and_gradient):
+        with pytest.raises(InputError, match=message):
+            ask(THETA)

@@ -188,3 +188,36 @@ def test_hopeless_points_are_finite_and_low():
 def test_what_is_no_count_is_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("family", "values", "message"),
+    [
+        (poisson, N + 0.5, r"Datum 0 is 3\.5, but PoissonLikelihood needs whole"),
+        (binomial, -N, "Datum 0 is -3, but BinomialLikelihood needs whole"),
+        (binomial, N + 4, "Datum 0 is 7 successes, but there are 5 trials"),
+    ],
+)
+def test_other_data_are_counts_too(family, values, message):
+    with pytest.raises(InputError, match=message):
+        family().with_data(values)
+
+
+@pytest.mark.parametrize("base", [np.e, 10.0])
+def test_counting_has_its_share_of_the_budget(base, tools):
+    """Of log-normal rates, whose variance is small: the variance of counts is m + m^2 s^2."""
+    surrogate = tools.build(emulator=tools.Linear(1e-4)).likelihood.surrogate
+    seen = eq.Observation([1, 0, 3, 2, 1], np.zeros(5), names=surrogate.outputs.names)
+    shared = Diagonal(np.full(5, 4e-4))
+    found = eq.PoissonLikelihood(
+        surrogate, seen, extra=shared, exposure=1e3, base=base, override="exact"
+    )
+    theta = np.array([[0.1, 0.2, 0.0]])
+    m, unit = found.expected(found.predict(theta).mean)[0], np.log(base)
+    parts = {"emulator": m**2 * unit**2 * 1e-4, "simulator": m**2 * unit**2 * 4e-4}
+    total = sum(part.sum() for part in parts.values()) + m.sum()
+    expected = {name: part.sum() / total for name, part in parts.items()}
+    expected |= {"observation": m.sum() / total, "discrepancy": 0.0}
+    assert found.budget(theta) == pytest.approx(expected)
+    assert min(expected["emulator"], expected["observation"]) > 0.01
+    assert poisson().budget(THETA)["observation"] == 1.0

@@ -53,6 +53,20 @@ def test_a_sampler_tells_that_there_is_no_emulator():
     assert told["likelihood"] == "GaussianLikelihood"
 
 
+@pytest.mark.filterwarnings("ignore::equatorium.errors.NotConvergedWarning")
+def test_a_sampler_tells_the_emulator_of_each_part(tools):
+    problem = tools.build()
+    cheap = eq.ModelFunction(lambda x0: x0)
+    parts = {
+        "emulated": problem.likelihood,
+        "cheap": eq.GaussianLikelihood(cheap, eq.Observation([0.0], [1.0])),
+    }
+    few = eq.sampler("batched-ensemble", walkers=8, until={}, max_steps=20)
+    posterior = eq.Posterior(problem.space, eq.JointLikelihood(parts))
+    told = few.run(posterior, rng=1, progress=False).meta["provenance"]
+    assert told["emulator"] == {"emulated": {"class": "Linear"}, "cheap": None}
+
+
 # -- a model that is cheap enough ----------------------------------------------------------
 
 
@@ -256,3 +270,13 @@ def test_the_posterior_predictive_has_the_free_scales():
     assert predicted.mean[0] == pytest.approx(line(1.5, 1.0))
     assert predicted.reality == pytest.approx(predicted.mean)
     assert predicted.replicated.std(axis=0) == pytest.approx(np.hypot(ERRORS, 0.8), rel=0.05)
+
+
+def test_several_covariances_cannot_be_shared_by_all_runs():
+    many = eq.Diagonal(np.ones((2, 3)))
+    with pytest.raises(ShapeError, match="extra must be one covariance"):
+        eq.GaussianLikelihood(
+            eq.ModelFunction(lambda a: a + np.zeros(3)),
+            eq.Observation(np.ones(3), np.ones(3)),
+            extra=many,
+        )

@@ -6,10 +6,12 @@ from scipy import stats
 
 from equatorium.errors import InputError
 from equatorium.inference.draws import Draws
+from equatorium.inference.likelihood import GaussianLikelihood
 from equatorium.inference.particle_prior import ParticlePrior
 from equatorium.inference.posterior import Posterior
 from equatorium.inference.predictive import posterior_predictive, prior_predictive
 from equatorium.records.covariance import Diagonal
+from equatorium.records.observation import Observation
 
 
 def test_mean_and_covariance_of_each_stage(tools, problem):
@@ -102,3 +104,13 @@ def test_another_likelihood_is_refused(tools, problem):
 
     with pytest.raises(InputError, match=r"GaussianLikelihood.*Other does not"):
         posterior_predictive(tools.exact_draws(problem), Other())
+
+
+def test_limits_are_marked_in_the_summary(problem):
+    y = problem.likelihood.observation
+    seen = Observation(
+        [0.0, 1.0, 2.0, 3.0, 4.0], y.covariance, names=y.names, limit=[0, 0, 1, 0, -1]
+    )
+    limited = GaussianLikelihood(problem.likelihood.surrogate, seen, override="test")
+    lines = prior_predictive(Posterior(problem.space, limited), n=50, rng=1).summary().splitlines()
+    assert [line.split()[1] for line in lines[2:]] == ["0", "1", ">2", "3", "<4"]

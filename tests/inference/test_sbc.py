@@ -231,7 +231,7 @@ def test_a_likelihood_must_say_how_data_come_about():
         def log_likelihood(self, theta):
             return np.zeros(len(theta))
 
-    with pytest.raises(InputError, match="no method simulate and no with_data"):
+    with pytest.raises(InputError, match="Mute has no simulate and no with_data"):
         eq.simulation_based_calibration(eq.Posterior(SPACE, Mute()), Direct(), 10)
     joint = eq.Posterior(SPACE, Linear(), prior=SPACE.log_prior)
     with pytest.raises(InputError, match="a prior of its own"):

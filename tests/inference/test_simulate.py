@@ -74,10 +74,34 @@ def test_what_a_simulator_gives_takes_the_prediction_s_place():
         eq.GaussianLikelihood(MODEL, seen(0.3)).simulate(THETA, 0, clean=[1.0])
 
 
+def limited():
+    seen = eq.Observation(np.ones(3), np.full(3, 0.3), limit=[0, 0, -1])
+    return eq.GaussianLikelihood(MODEL, seen)
+
+
 def test_limits_cannot_be_drawn():
-    limited = eq.Observation(np.ones(3), np.full(3, 0.3), limit=[0, 0, -1])
     with pytest.raises(InputError, match="limits"):
-        eq.GaussianLikelihood(MODEL, limited).simulate(THETA, 0)
+        limited().simulate(THETA, 0)
+
+
+def test_rates_beyond_numpy_s_are_normal():
+    y = many(eq.PoissonLikelihood(MODEL, seen(0.0), exposure=1e20), np.zeros(2))
+    assert y.mean() == pytest.approx(1e20, abs=5e10 / np.sqrt(y.size))
+    assert y.var() == pytest.approx(1e20, rel=6 * np.sqrt(2 / y.size))
+    assert np.isfinite(eq.PoissonLikelihood(MODEL, seen(0.0)).simulate([2000.0, 0.0], 0)).all()
+
+
+@pytest.mark.parametrize("theta", [0.5, [THETA], [0.5], ["a", "b"], [0.5, np.nan]])
+def test_points_that_are_none_are_refused(theta):
+    for likelihood in (eq.GaussianLikelihood(MODEL, seen(0.3)), joint()):
+        with pytest.raises(InputError, match=r"theta \(a, b\) must"):
+            likelihood.simulate(theta, 0)
+
+
+def test_no_data_have_negative_degrees_of_freedom():
+    student = eq.StudentLikelihood(MODEL, seen(0.3), free={"df": "nu"})
+    with pytest.raises(InputError, match="-1 degrees"):
+        student.simulate([*THETA, -1.0], 0)
 
 
 # -- several data sets -------------------------------------------------------------------------
@@ -116,6 +140,15 @@ def test_a_part_that_cannot_be_drawn_is_named():
 
     with pytest.raises(InputError, match=r"part 'mute': Mute has no simulate"):
         eq.JointLikelihood({"mute": Mute()}).simulate(np.zeros(1))
+
+
+def test_a_joint_likelihood_may_be_a_part():
+    twice = eq.JointLikelihood({"inner": joint(), "more": eq.GaussianLikelihood(MODEL, seen(0.3))})
+    y = twice.simulate(THETA, 1)
+    assert y.shape == (twice.q,) == (8,)
+    again = twice.with_data(y).parts
+    assert np.array_equal(again["inner"].parts["counts"].observation.values, y[3:5])
+    assert np.array_equal(again["more"].observation.values, y[5:])
 
 
 def test_predictions_of_each_part():
@@ -178,6 +211,21 @@ def calibrated(likelihood, n=80, **options):
 def test_exact_posteriors_are_calibrated(name):
     found = calibrated(FAMILIES[name]())
     assert found.passed, found.summary()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        limited,
+        lambda: eq.JointLikelihood({"one": limited()}),
+        lambda: eq.LinMix(X, X, np.full((3, 2), 0.3), limit=X > 1),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_before_any_replicate(make):
+    likelihood = make()
+    space = getattr(likelihood, "space", eq.Space([eq.Parameter(n, -1, 1) for n in "ab"]))
+    with pytest.raises(InputError, match="limits, and which would change"):
+        Replicate(eq.Posterior(space, likelihood), OnGrid())
 
 
 class TooSure:

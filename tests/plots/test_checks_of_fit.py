@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from equatorium import Observation
+from equatorium.errors import InputError
 from equatorium.inference.budget import ErrorBudget
 from equatorium.inference.goodness import GoodnessOfFit
 from equatorium.inference.loo import LeaveOneOut
@@ -82,6 +83,8 @@ def test_predictive_over_the_data():
     line = predicted_data(predicted).axes[0].lines[0]
     assert line.get_ydata() == pytest.approx(np.median(values, axis=0))
     assert line.get_label().startswith("prior predictive")
+    with pytest.raises(InputError, match="one part of a joint"):
+        predicted_data({"part": predicted})
 
 
 def test_draws_that_have_not_converged_are_marked_on_every_figure():

@@ -6,6 +6,7 @@ from sklearn.gaussian_process.kernels import Matern
 from equatorium import Dense, Diagonal, Discrepancy, LowRank, Observation
 from equatorium.errors import InputError, StateError, UnknownNameError
 from equatorium.records.covariance import Banded
+from equatorium.records.discrepancy import slope
 
 
 @pytest.fixture
@@ -59,12 +60,41 @@ def test_a_shift_is_a_rank_one_term_of_the_slope(epochs):
     c = Discrepancy(shift={"m": 0.05}).covariance(epochs)
     assert type(c) is LowRank
     assert np.linalg.matrix_rank(c.dense()) == 1
-    # Within each epoch v = m^2 - z: central differences of a parabola are exact.
-    middle = epochs.coords["m"] == 9.5
-    np.testing.assert_allclose(c.diagonal()[middle], (0.05 * 2 * 9.5) ** 2, rtol=1e-10)
-    ends = epochs.coords["m"] == 9.0
-    np.testing.assert_allclose(c.diagonal()[ends], (0.05 * 18.5) ** 2, rtol=1e-10)
+    # Within each epoch v = m^2 - z: a parabola through three data is exact.
+    np.testing.assert_allclose(c.diagonal(), (0.05 * 2 * epochs.coords["m"]) ** 2, rtol=1e-10)
     assert (c.dense() > 0).all()  # one shift for all epochs
+
+
+def schechter(mass, knee=10.5):
+    """log10 of a Schechter function of slope -1.2 (+ constant), and its slope."""
+    ratio = 10 ** (mass - knee)
+    return -0.2 * (mass - knee) - ratio / np.log(10), -0.2 - ratio
+
+
+@pytest.mark.parametrize("knee", [10.3, 10.8])
+@pytest.mark.parametrize("std", [0.03, 0.06, 0.1])
+def test_slopes_of_noisy_data_are_those_of_a_smooth_curve(knee, std):
+    """The differences of neighbours, which follow the noise, are farther from the true slope."""
+    mass, rng = 8.9 + 0.2 * np.arange(13), np.random.default_rng(3)
+    values, true = schechter(mass, knee)
+    smooth, rough = [], []
+    for noise in std * rng.standard_normal((100, 13)):
+        seen = Observation(values + noise, np.full(13, std), {"log_mstar": mass})
+        smooth.append(slope(seen, "log_mstar") - true)
+        rough.append(np.gradient(seen.values, mass) - true)
+    assert np.sqrt(np.mean(np.square(smooth))) < 0.75 * np.sqrt(np.mean(np.square(rough)))
+
+
+def test_slopes_of_a_cubic_are_exact_in_any_order():
+    rng = np.random.default_rng(0)
+    x = rng.permutation(np.sort(rng.uniform(8, 12, 9)) + np.arange(9))
+    seen = Observation(x**3 - 5 * x, rng.uniform(0.1, 10.0, 9), {"x": x})
+    np.testing.assert_allclose(slope(seen, "x"), 3 * x**2 - 5, rtol=1e-7)
+    two = Observation([1.0, 3.0], [0.1, 0.1], {"x": [4.0, 5.0]})
+    np.testing.assert_allclose(slope(two, "x"), 2.0)
+    far = np.append(0.0, 90 + np.arange(40) / 4)
+    line = Observation(3 * far, np.full(41, 0.1), {"x": far})
+    np.testing.assert_allclose(slope(line, "x"), 3.0, rtol=1e-6)
 
 
 def test_a_shifted_straight_line_is_one_standard_deviation_away():

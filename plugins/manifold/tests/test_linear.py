@@ -8,7 +8,7 @@ from scipy.stats import chi2, multivariate_normal
 from sklearn import decomposition
 
 import equatorium as eq
-from equatorium.errors import InputError, NotFiniteError
+from equatorium.errors import InputError, NotFiniteError, ShapeError, StateError
 
 
 def low_rank(rng, n=300, p=40, sizes=(5.0, 3.0, 2.0), scatter=0.1):
@@ -93,8 +93,9 @@ def test_values_under_the_mask_do_not_matter():
     rng = np.random.default_rng(6)
     X, *_ = low_rank(rng)
     ivar = np.where(rng.random(X.shape) < 0.4, 0.0, 4.0)
+    ivar[7], ivar[:, 3] = 0.0, 0.0
     wild = np.where(ivar > 0, X, 1e30)
-    for name in ("hmf",):
+    for name in ("hmf", "nmf"):
         one, other = (eq.embedder(name, n_components=3).fit(x, ivar=ivar) for x in (X, wild))
         assert np.array_equal(one.transform(X, ivar=ivar), other.transform(wild, ivar=ivar))
 
@@ -155,3 +156,85 @@ def test_gaps_raise_with_the_remedy():
 def test_hmf_names_bad_options(options, text):
     with pytest.raises(InputError, match=text):
         eq.embedder("hmf", **options).fit(np.random.default_rng(0).normal(size=(9, 4)))
+
+
+@pytest.mark.parametrize("options", [{}, {"prior": False}, {"scatter": 0.0}, {"smooth": 0.1}])
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e-200])
+def test_rows_that_are_all_the_same_have_no_spread(options, size):
+    X = np.full((12, 5), size)
+    model = eq.embedder("hmf", n_components=2, **options).fit(X)
+    np.testing.assert_allclose(model.inverse_transform(model.transform(X)), X, atol=1e-15)
+    np.testing.assert_allclose(model.components_ @ model.components_.T, np.eye(2), atol=1e-9)
+    assert model.spread_.max() < 1e-20 and model.scatter_ < 1e-10
+
+
+@pytest.mark.parametrize("name", ["hmf", "nmf"])
+def test_a_table_without_an_observed_value_is_refused(name):
+    for X, ivar in ((np.full((9, 4), np.nan), None), (np.ones((9, 4)), np.zeros((9, 4)))):
+        with pytest.raises(InputError, match="no value was observed"):
+            eq.embedder(name, n_components=2).fit(X, ivar=ivar)
+
+
+@pytest.mark.parametrize("name", ["pca", "hmf", "nmf", "lle"])
+def test_values_whose_squares_overflow_are_refused(name):
+    X = 1e200 * np.random.default_rng(0).random((12, 5))
+    with pytest.raises(InputError, match="divide it by a typical value"):
+        eq.embedder(name, n_components=2).fit(X)
+
+
+def test_errors_of_a_table_on_disk_have_its_shape(tmp_path):
+    saved = np.memmap(tmp_path / "rows.dat", dtype="f4", mode="w+", shape=(9, 4))
+    with pytest.raises(ShapeError, match="shape of X"):
+        eq.embedder("hmf", n_components=2).fit(saved, ivar=np.ones((10, 4)))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("hmf", "scatter_"), ("nmf", "cost_"), ("mds", "stress_"), ("nmf", "n_iter_")],
+)
+def test_a_state_with_a_bad_number_is_refused(name, number):
+    model = eq.embedder(name, n_components=2).fit(np.random.default_rng(0).random((12, 5)))
+    for bad in (None, "x", np.nan, -1):
+        with pytest.raises(StateError, match=number):
+            eq.embedder(name).set_state({**model.get_state(), number: bad})
+
+
+def mixtures(rng, n=150, p=30, noise=0.05):
+    H = np.abs(rng.normal(size=(3, p))) * (rng.random((3, p)) < 0.5)
+    X = rng.exponential(size=(n, 3)) @ H
+    return X, X + noise * rng.normal(size=X.shape)
+
+
+@pytest.mark.parametrize(("name", "options"), [("nmf", {}), ("hmf", {"nonnegative": True})])
+def test_nonnegative_factors_fill_gaps_of_noisy_rows(name, options):
+    rng = np.random.default_rng(10)
+    X, Y = mixtures(rng)
+    ivar = np.where(rng.random(X.shape) < 0.4, 0.0, 400.0)
+    assert (Y[ivar > 0] < 0).any()
+    model = eq.embedder(name, n_components=3, **options).fit(Y, ivar=ivar)
+    Z = model.transform(np.where(ivar > 0, Y, 1e30), ivar=ivar)
+    assert (model.components_ >= 0).all() and (Z >= 0).all()
+    hidden = (model.inverse_transform(Z) - X)[ivar == 0]
+    assert np.sqrt(np.mean(hidden**2)) < 0.06 < 0.3 < np.std(X[ivar == 0])
+
+
+def test_nmf_without_errors_is_as_good_as_scikit_learns():
+    X = np.abs(mixtures(np.random.default_rng(11))[1])
+    ours = eq.embedder("nmf", n_components=3).fit(X)
+    theirs = decomposition.NMF(3, init="nndsvda", max_iter=1000, tol=1e-5, random_state=0).fit(X)
+    assert ours.cost_ <= theirs.reconstruction_err_**2 * 1.001
+    weighted = eq.embedder("nmf", n_components=3).fit(X, ivar=np.ones_like(X))
+    assert weighted.cost_ < 1.05 * ours.cost_
+    with pytest.raises(InputError, match="ivar"):
+        eq.embedder("nmf").fit(X - 1.0)
+
+
+def test_nonnegative_least_squares_are_scipys():
+    from scipy.optimize import nnls
+
+    from equatorium_manifold.nonnegative import solve_nonnegative
+
+    rng = np.random.default_rng(12)
+    M, y = rng.normal(size=(8, 20, 4)) + 0.5, rng.normal(size=(8, 20))
+    ours = solve_nonnegative(np.swapaxes(M, 1, 2) @ M, np.einsum("mpk,mp->mk", M, y))
+    np.testing.assert_allclose(ours, [nnls(a, b)[0] for a, b in zip(M, y, strict=True)], atol=1e-8)

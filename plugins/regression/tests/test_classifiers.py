@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal, norm
+from sklearn.exceptions import NotFittedError
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
 import equatorium as eq
-from equatorium.errors import InputError
+from equatorium.errors import InputError, StateError
 
 ALL = ("naive-bayes", "knn-classifier", "gmm")
 
@@ -111,3 +112,36 @@ def test_degenerate_rows(name):
         eq.classifier(name, prior="flat").fit(X, y)
     with pytest.raises(InputError, match="prior must be"):
         eq.classifier(name, prior=[1.0, 0.0]).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_rows_as_far_away_as_doubles_go(name):
+    X, y, _ = clouds(60)
+    for unit in (1e-200, 1e200):
+        P = eq.classifier(name).fit(X * unit, y).predict_proba(X * unit)
+        assert_allclose(P, eq.classifier(name).fit(X, y).predict_proba(X), rtol=1e-2)
+    far = eq.classifier(name).fit(X, y).predict_proba([[1e300, -1e300], [1e160, 0.0]])
+    assert_allclose(far.sum(axis=1), 1.0)
+
+
+def test_one_odd_label_does_not_end_the_calibration():
+    X, y, _ = clouds(400)
+    y = np.where(np.arange(400) == 3, "c", y)
+    model = eq.classifier("naive-bayes").fit(X, y)
+    plain = eq.classifier("naive-bayes").fit(np.delete(X, 3, axis=0), np.delete(y, 3))
+    assert model.temperature_ < 0.8  # naive Bayes is too sure of correlated inputs
+    assert model.temperature_ == pytest.approx(plain.temperature_, rel=0.1)
+
+
+def test_gmm_asked_for_nonsense():
+    X, y, _ = clouds(60)
+    with pytest.raises(NotFittedError):
+        eq.classifier("gmm").sample(3)
+    model = eq.classifier("gmm").fit(X, y)
+    with pytest.raises(InputError, match="size must be a whole number"):
+        model.sample(-1)
+    with pytest.raises(InputError, match="random_state"):
+        eq.classifier("gmm", random_state="a").fit(X, y)
+    state = model.get_state()
+    with pytest.raises(StateError, match="Cholesky"):
+        eq.classifier("gmm").set_state(state | {"roots_": np.ones_like(state["roots_"])})

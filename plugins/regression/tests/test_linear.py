@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import HuberRegressor, LassoCV, RidgeCV
 from sklearn.model_selection import KFold
 
@@ -203,8 +204,10 @@ def test_more_inputs_than_runs():
         ("ridge", {"alpha": -1.0}, "alpha must be a number from 0"),
         ("ridge", {"degree": 40}, "lower degree"),
         ("basis", {"functions": "wavelet"}, "functions must be one of"),
-        ("basis", {"width": 0}, "width must be above 0"),
+        ("basis", {"width": 0}, "width must be a number from 1e-100"),
         ("robust", {"method": "lms"}, "method must be one of"),
+        ("robust", {"threshold": 0.5}, "threshold must be a number from 1 on, not 0.5"),
+        ("robust", {"random_state": "a"}, "random_state must be a whole number"),
     ],
 )
 def test_options_that_make_no_sense(name, options, message):
@@ -256,3 +259,68 @@ def test_a_tenth_of_wild_runs_leaves_the_scatter_as_it_is():
         assert np.sqrt(model.scatter_[0]) == pytest.approx(0.1, rel=0.35)
         assert not model.inlier_[::10].any()
     assert np.sqrt(eq.emulator("polynomial", degree=1).fit(X, y).scatter_[0]) > 10
+
+
+@pytest.mark.parametrize(("name", "options"), [("lasso", {"alpha": 0.1}), ("robust", {})])
+def test_outputs_do_not_lend_each_other_their_errors(name, options):
+    """Lasso keeps other features, and robust other runs, for each output."""
+    rng = np.random.default_rng(10)
+    X = rng.normal(size=(60, 4))
+    Y = X[:, :2] + 0.3 * rng.normal(size=(60, 2))
+    Y[::7, 1] += 100.0
+    both = eq.emulator(name, **options).fit(X, Y).predict_dist(X[:5])
+    for j in (0, 1):
+        one = eq.emulator(name, **options).fit(X, Y[:, j]).predict_dist(X[:5])
+        assert_allclose(both.variance[:, j], one.variance[:, 0], rtol=1e-9)
+
+
+def test_wild_runs_far_away_do_not_widen_a_robust_line():
+    """Its error is that of least squares on the good runs, about their mean."""
+    rng = np.random.default_rng(11)
+    x = np.append(rng.random(20), np.full(5, 30.0))[:, None]
+    y = np.append(x[:20, 0] + 0.1 * rng.normal(size=20), 300 * rng.normal(size=5))
+    wild = eq.emulator("robust", method="ransac").fit(x, y)
+    good = eq.emulator("polynomial", degree=1).fit(x[:20], y[:20])
+    new = np.array([[0.1], [0.5]])
+    ours, theirs = (m.predict_dist(new).variance / m.scatter_ - 1 for m in (wild, good))
+    assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_what_passes_through_all_runs_is_not_certain():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(10, 50))
+    y = X[:, :3] @ [3.0, 2.0, 1.0]
+    assert (eq.emulator("lasso").fit(X, y).predict_dist(X).variance > 0).all()
+    exact = [("lasso", {"alpha": 1e-9}), ("ridge", {"alpha": 0}), ("basis", {"precision": 0})]
+    for name, options in exact:
+        for noise in (None, np.full(10, 0.01)):
+            with pytest.raises(InputError, match="passes through all 10 runs"):
+                eq.emulator(name, **options).fit(X, y, noise=noise)
+
+
+def test_units_do_not_matter():
+    X, Y = runs()
+    for name in ("polynomial", "ridge", "lasso", "basis", "robust"):
+        plain = eq.emulator(name).fit(X, Y).predict_dist(X).cov().dense()
+        for unit in (1e-90, 1e90):
+            other = eq.emulator(name).fit(X, Y * unit).predict_dist(X).cov().dense()
+            assert_allclose(other / unit**2, plain, rtol=1e-3, atol=1e-9)
+
+
+def test_outputs_without_scatter_have_flat_slopes():
+    X, _ = runs()
+    model = eq.emulator("ridge").fit(X, np.ones(len(X)))
+    bars = np.ones((len(X), 1)), np.ones((len(X), 1, 1))
+    assert_allclose(model.predict_dist_vjp(X, *bars), 0.0, atol=1e-12)
+
+
+def test_questions_that_make_no_sense():
+    model = eq.emulator("ridge")
+    for ask in (model.loo, model.line):
+        with pytest.raises(NotFittedError):
+            ask()
+    X, Y = runs()
+    model.fit(X, Y)
+    for output in (2, -1, "a"):
+        with pytest.raises(InputError, match="whole number from 0 to 1"):
+            model.predict_joint(X, output)

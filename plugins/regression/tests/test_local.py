@@ -181,13 +181,14 @@ def test_degenerate_runs(name):
     ("name", "options", "message"),
     [
         ("knn", {"neighbours": 0}, "neighbours must be a whole number from 1"),
-        ("kernel", {"bandwidth": -1.0}, "bandwidth must be a positive number"),
+        ("kernel", {"bandwidth": -1.0}, "bandwidth must be a number from 1e-100"),
         ("kernel", {"bandwidth": 1.0, "neighbours": 3}, "not both"),
         ("local-linear", {"ridge": -1.0}, "ridge must be a number from 0"),
         ("knn", {"metric": "cosine"}, "metric must be 'learned', 'standard' or 2 positive"),
         ("knn", {"metric": [1.0, 0.0]}, "metric must be"),
         ("knn", {"distribution": "t"}, "distribution must be one of"),
         ("knn", {"max_neighbours": 0}, "max_neighbours must be a whole number"),
+        ("local-linear", {"bandwidth": 1e200}, "bandwidth must be a number from 1e-100 to"),
     ],
 )
 def test_options_that_make_no_sense(name, options, message):
@@ -202,3 +203,42 @@ def test_a_state_that_points_outside_is_refused():
         eq.emulator("knn").set_state(state | {"rows_": state["rows_"] + 5})
     with pytest.raises(StateError, match="neighbours_"):
         eq.emulator("knn").set_state(state | {"neighbours_": -1})
+    with pytest.raises(StateError, match="weight_"):
+        eq.emulator("knn").set_state(state | {"weight_": 0.0 * state["weight_"]})
+    with pytest.raises(StateError, match="points_"):
+        eq.emulator("knn").set_state(state | {"points_": 1e200 * state["points_"]})
+    del state["y_ndim_"]
+    with pytest.raises(StateError, match="y_ndim_"):
+        eq.emulator("knn").set_state(state)
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_inputs_of_any_size(name):
+    X, Y = waves(n=40)
+    plain = eq.emulator(name).fit(X, Y)
+    for unit in (1e-200, 1e200):
+        other = eq.emulator(name).fit(X * unit, Y)
+        assert_allclose(other.predict(X * unit), plain.predict(X), rtol=1e-6)
+    far = plain.predict_dist(np.array([[1e3, 1e3], [1e20, 0.0], [-1e300, 1e300]]))
+    assert np.isfinite(far.mean).all() and np.isfinite(far.variance).all()
+
+
+def test_local_linear_is_exact_far_from_its_runs():
+    X = np.random.default_rng(8).normal(size=(100, 3))
+    new = 1e3 * X[:5]
+    model = eq.emulator("local-linear", neighbours=30, ridge=0).fit(X, X @ [1.0, 2.0, 3.0])
+    assert_allclose(model.predict(new), new @ [1.0, 2.0, 3.0], rtol=1e-8)
+
+
+def test_options_count_as_given():
+    X, Y = waves(n=300)
+    assert eq.emulator("knn", neighbours=200).fit(X, Y).neighbours_ == 200
+    model = eq.emulator("kernel", bandwidth=np.float32(0.5), max_neighbours=np.int64(20))
+    assert type(model.fit(X, Y).neighbours_) is int
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_too_large_a_declared_noise_does_not_make_certain(name):
+    X, Y = waves(n=40)
+    noise = np.where(np.arange(40) < 20, 0.0, 1e6)
+    assert (eq.emulator(name).fit(X, Y, noise=noise).predict_dist(X).variance > 0).all()

@@ -5,6 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone, is_regressor
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 
 from equatorium import registry
 from equatorium.checks import FloatArray, finite, floats
@@ -88,11 +90,12 @@ class Conformal(Emulator):
 
     @property
     def capabilities_(self) -> frozenset[str]:
-        """The same with every predictor, which is checked."""
+        """The same with every predictor, which is checked, but for gaps in the inputs."""
         predictor = self._given()
         if isinstance(predictor, Emulator):
             _ = predictor.capabilities_  # the parts of a composite are checked too
-        return self.capabilities
+        # Gaps in the inputs are the predictor's affair.
+        return self.capabilities | ({"missing"} if takes_gaps(predictor) else set())
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         predictor = self._given()
@@ -103,8 +106,8 @@ class Conformal(Emulator):
             held = fold == k
             learn = None if noise is None else noise[~held]
             try:
-                fitted = _learned(predictor, X[~held], Y[~held], learn)
-                residuals[held] = Y[held] - _points(fitted, X[held], Y.shape[1])
+                fitted = learned(predictor, X[~held], Y[~held], learn)
+                residuals[held] = Y[held] - points_of(fitted, X[held], Y.shape[1])
             except Exception as error:  # a predictor may fail in any way
                 raise InputError(
                     f"Conformal must see the errors of {predictor!r:.80} on unseen runs, but it "
@@ -114,11 +117,11 @@ class Conformal(Emulator):
         # Any runs, since the first may be of another wave than the last.
         some = np.sort(np.random.default_rng(1).permutation(len(X))[:_MOST])
         self.fold_ = fold[some]
-        self.residuals_ = _outwards(_without(residuals, noise)[some])
+        self.residuals_ = outwards(_without(residuals, noise)[some])
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
         p = self.residuals_.shape[1]
-        points = np.stack([_points(fitted, X, p) for fitted in self.predictors_])
+        points = np.stack([points_of(fitted, X, p) for fitted in self.predictors_])
         return Weighted(points[self.fold_] + self.residuals_[:, None])
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
@@ -156,7 +159,13 @@ class Conformal(Emulator):
         )
 
 
-def _learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> Any:
+def takes_gaps(predictor: Any) -> bool:
+    """Tell whether a predictor takes NaN in its inputs for not observed."""
+    first = predictor.steps[0][1] if isinstance(predictor, Pipeline) else predictor
+    return bool(get_tags(first).input_tags.allow_nan)
+
+
+def learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> Any:
     """Fit a clone, with what it can make use of."""
     fresh = clone(predictor)
     if isinstance(fresh, Emulator):
@@ -164,7 +173,7 @@ def _learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | N
     return fresh.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y)
 
 
-def _points(fitted: Any, X: FloatArray, p: int) -> FloatArray:
+def points_of(fitted: Any, X: FloatArray, p: int) -> FloatArray:
     """Predict points, shape (m, p)."""
     name = f"the prediction of {type(fitted).__name__}"
     points = floats(fitted.predict(X), name)
@@ -219,7 +228,7 @@ def _center(residuals: FloatArray, total: FloatArray) -> FloatArray:
     return np.asarray(np.average(residuals, axis=0, weights=1 / total))
 
 
-def _outwards(residuals: FloatArray) -> FloatArray:
+def outwards(residuals: FloatArray) -> FloatArray:
     """Move the residuals of each output by one rank away from their median.
 
     The k-th of n + 1 exchangeable values bounds the new one with probability k / (n + 1), so that

@@ -4,19 +4,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from equatorium.checks import FloatArray, Rng, generator
+from equatorium.emulate.ranked_probability import crps
 from equatorium.emulate.report import Gates, Report
 from equatorium.emulate.surrogate import Surrogate
 from equatorium.errors import InputError
 from equatorium.interfaces.emulator import Emulator
-from equatorium.records.prediction import Gaussian, Mixture, Prediction
 from equatorium.records.runs import Runs
 
 __all__ = ["Gates", "Report", "crps", "cross_validation_report", "holdout_report"]
-
-_CRPS_LEVELS = 100
 
 
 def holdout_report(surrogate: Surrogate, runs: Runs, gates: Gates | None = None) -> Report:
@@ -91,51 +88,6 @@ def cross_validation_report(
         scored.append(_scored(surrogate, good.subset(fold == k)))
     back = np.argsort(order)  # rows in the order of the runs
     return _report(surrogate, scored, good, f"{folds}-fold", gates, back)
-
-
-def crps(prediction: Prediction, y: FloatArray) -> FloatArray:
-    r"""Continuous ranked probability scores of single outputs at y (m, p), shape (m, p).
-
-    .. math:: \mathrm{CRPS} = \int (F(t) - 1[t \ge y])^2\,dt
-              = 2 \int_0^1 (1[y \le q_\alpha] - \alpha)(q_\alpha - y)\,d\alpha,
-
-    in closed form for a Gaussian and a mixture of them, with the expected distance A of a normal
-    variable from zero :math:`\sum_k w_k A(y - \mu_k, s_k^2) - \frac12 \sum_{kl} w_k w_l
-    A(\mu_k - \mu_l, s_k^2 + s_l^2)`, and by the midpoint rule over 100 quantiles for the others.
-
-    References
-    ----------
-    Gneiting & Raftery 2007, JASA 102, 359, doi:10.1198/016214506000001437
-    Grimit et al. 2006, Quarterly Journal of the Royal Meteorological Society 132, 2925,
-    doi:10.1256/qj.05.235
-    """
-    y = np.asarray(y)
-    error = y - prediction.mean
-    total = np.zeros_like(error)
-    if isinstance(prediction, Gaussian):
-        own = prediction.variance
-        return _distance(error, own) - 0.5 * _distance(total, 2 * own)
-    if isinstance(prediction, Mixture):
-        members = list(zip(prediction.weights[..., None], prediction.members, strict=True))
-        for k, (w, one) in enumerate(members):
-            total += w * _distance(y - one.mean, one.variance)
-            for u, other in members[: k + 1]:
-                twice = w * u * (0.5 if one is other else 1.0)
-                both = one.variance + other.variance
-                total -= twice * _distance(one.mean - other.mean, both)
-        return total
-    for a in (np.arange(_CRPS_LEVELS) + 0.5) / _CRPS_LEVELS:
-        quantile = prediction.quantile(a)
-        total += ((y <= quantile) - a) * (quantile - y)
-    return np.asarray(2 * total / _CRPS_LEVELS)
-
-
-def _distance(mean: FloatArray, variance: FloatArray) -> FloatArray:
-    """Return the expected absolute value of a normal variable."""
-    s = np.sqrt(variance)
-    z = mean / np.where(s > 0, s, 1.0)
-    density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
-    return np.asarray(np.where(s > 0, s * (z * (2 * ndtr(z) - 1) + 2 * density), np.abs(mean)))
 
 
 def _scored(surrogate: Surrogate, good: Runs) -> dict[str, FloatArray]:

@@ -51,7 +51,7 @@ def log_probability(residual: FloatArray, limit: Any, total: Covariance) -> Floa
         r, S = residual[:, seen], total.marginal(seen)
         result -= 0.5 * (S.mahalanobis(r) + S.logdet() + seen.size * np.log(2 * np.pi))
     if isinstance(covariance, Diagonal) and isinstance(total, Diagonal):
-        side = limit[bound] * inside / np.sqrt(covariance.variance)
+        side = limit[bound] * inside * np.sqrt(total.precision_diagonal()[..., bound])
         return np.asarray(result + log_ndtr(side).sum(axis=1))
     given = covariance.dense()
     if seen.size:

@@ -17,7 +17,7 @@ from scipy.special import log_ndtr, softmax
 from equatorium.checks import FloatArray
 from equatorium.inference.censoring import Separated, pieces, separated
 from equatorium.records.covariance import Covariance, Diagonal
-from equatorium.records.factor import solve_lower
+from equatorium.records.factor import cholesky, solve_lower
 
 Slopes = tuple[FloatArray, FloatArray, FloatArray]
 
@@ -38,12 +38,14 @@ def log_probability_and_slopes(residual: FloatArray, limit: Any, total: Covarian
     """
     m, q = residual.shape
     if isinstance(total, Diagonal):
-        return _independent(residual, limit, total.variance)
+        return _independent(residual, limit, 1.0 / total.precision_diagonal())
     seen, bound = np.flatnonzero(limit == 0), np.flatnonzero(limit)
     S = np.broadcast_to(total.dense(), (m, q, q))
     r, inside, sign = residual[:, seen], -residual[:, bound], limit[bound]
     # Of the limits given what is measured: mean u, covariance G.
-    precision = np.linalg.inv(S[:, seen[:, None], seen])
+    factor = cholesky(S[:, seen[:, None], seen])
+    root = solve_lower(factor, np.broadcast_to(np.eye(seen.size), factor.shape))
+    precision = np.swapaxes(root, 1, 2) @ root
     a = np.einsum("mij,mj->mi", precision, r)
     across = S[:, bound[:, None], seen]
     K = across @ precision
@@ -54,8 +56,8 @@ def log_probability_and_slopes(residual: FloatArray, limit: Any, total: Covarian
     parts = [_orthant(u[part], G[part]) for part in pieces(*u.shape)]
     value, by_u, by_G = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     by_u, by_G = sign * by_u, both * by_G
-    _, logdet = np.linalg.slogdet(precision)
-    value = value - 0.5 * ((a * r).sum(axis=1) - logdet + seen.size * np.log(2 * np.pi))
+    pivots = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+    value = value - 0.5 * ((a * r).sum(axis=1) + seen.size * np.log(2 * np.pi)) - pivots
     by_r, by_S = np.zeros((m, q)), np.zeros((m, q, q))
     pulled = np.einsum("mij,mi->mj", K, by_u)
     by_r[:, seen], by_r[:, bound] = pulled - a, -by_u
@@ -109,8 +111,11 @@ def _backwards(steps: Separated) -> tuple[FloatArray, FloatArray]:
     weight = softmax(log_p.sum(axis=0), axis=1)
     by_b, by_L, by_y = np.zeros((m, c)), np.zeros((m, c, c)), np.zeros_like(y)
     for i in reversed(range(c)):
-        # y = Phi^-1(exp(log u + log p)): dy / d log p is Phi / phi there.
-        by_log_p = weight + by_y[i] * np.exp(log_ndtr(y[i]) + 0.5 * np.square(y[i]) + _LOG_ROOT)
+        by_log_p = weight
+        if i + 1 < c:  # the last y bounds nothing, and is infinite where there is just one
+            # y = Phi^-1(exp(log u + log p)): dy / d log p is Phi / phi there.
+            slope = np.exp(log_ndtr(y[i]) + 0.5 * np.square(y[i]) + _LOG_ROOT)
+            by_log_p = weight + by_y[i] * slope
         by_t = by_log_p * np.exp(-0.5 * np.square(t[i]) - _LOG_ROOT - log_p[i])
         by_t /= L[:, i, i, None]
         by_b[:, i] = by_t.sum(axis=1)

@@ -11,7 +11,7 @@ How is told in `equatorium.inference.latents`; without uncertainty it is exact.
 
 from abc import abstractmethod
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit, gammaln, log_expit
@@ -19,8 +19,10 @@ from scipy.special import expit, gammaln, log_expit
 from equatorium.checks import FloatArray, finite, floats
 from equatorium.errors import InputError, ShapeError
 from equatorium.inference.latents import log_integral, log_integral_and_slopes
-from equatorium.inference.likelihood_base import Likelihood
+from equatorium.inference.likelihood_base import Likelihood, _fill
 from equatorium.records.observation import Observation
+
+_MANY = 2.0**53  # beyond, numpy draws none, and neighbouring counts are the same float
 
 
 class CountLikelihood(Likelihood):
@@ -28,18 +30,13 @@ class CountLikelihood(Likelihood):
 
     def __init__(self, surrogate: Any, observation: Observation, *args: Any, **options: Any):
         super().__init__(surrogate, observation, *args, **options)
-        name, n = type(self).__name__, observation.values
+        name = type(self).__name__
         if observation.covariance.diagonal().any():
             raise InputError(
                 f"Counting is the only error of counts, so {name} needs data with errors of zero. "
                 "What the model may miss beyond it is a discrepancy of the latent."
             )
-        if (n < 0).any() or (n != np.round(n)).any():
-            bad = int(np.argmax((n < 0) | (n != np.round(n))))
-            raise InputError(
-                f"{observation.describe(bad)} is {n[bad]:.6g}, but {name} needs whole numbers that "
-                "are not negative. Give what counts are to be divided by apart from them."
-            )
+        self._check_counts()
         relative = self.discrepancy.fraction or any(self.discrepancy.shift.values())
         if relative or set(options.get("free") or ()) - {"std"}:
             raise InputError(
@@ -47,6 +44,35 @@ class CountLikelihood(Likelihood):
                 "has a std, a number or free, with length or diagonal=True. A fraction, shift or "
                 "jitter of the counts has no meaning there."
             )
+
+    def with_data(self, values: Any) -> Self:
+        """Give the likelihood of other counts (q,)."""
+        other = super().with_data(values)
+        other._check_counts()
+        return other
+
+    def budget(self, theta: Any) -> dict[str, float]:
+        """Shares of the variance of the counts, in which counting itself is the observation's.
+
+        As of every `Likelihood`; what the latents' variances are for the counts is taken to first
+        order: with the curvature W of `terms`, they go with W^2 and counting with W.
+        """
+        theta = self._points(theta)
+        own, W = np.empty((2, len(theta), self.q))
+
+        def both(t: FloatArray) -> tuple[FloatArray, FloatArray]:
+            predicted = self.predict(t)
+            return predicted.variance, self.terms(predicted.mean)[2]
+
+        _fill(both, theta, (own, W), self.chunk)
+        latent = {name: S.diagonal() for name, S in self.parts_at(theta).items()}
+        sums = {
+            name: (W**2 * variance).sum(axis=1)
+            for name, variance in {"emulator": own, **latent}.items()
+        }
+        sums["observation"] = sums["observation"] + W.sum(axis=1)
+        total = sum(sums.values())
+        return {name: float(np.mean(part / total)) for name, part in sums.items()}
 
     @abstractmethod
     def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -64,6 +90,17 @@ class CountLikelihood(Likelihood):
         own, total = self._spread(theta)
         values, mean, cov = log_integral_and_slopes(self, own.mean, total)
         return values, self._pull_back(theta, mean, cov if self._covariance_varies else None)
+
+    def _check_counts(self) -> None:
+        n = self.observation.values
+        wrong = (n < 0) | (n != np.round(n))
+        if wrong.any():
+            bad = int(np.argmax(wrong))
+            raise InputError(
+                f"{self.observation.describe(bad)} is {n[bad]:.6g}, but {type(self).__name__} "
+                "needs whole numbers that are not negative. Give what counts are to be divided by "
+                "apart from them."
+            )
 
     @abstractmethod
     def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
@@ -146,7 +183,11 @@ class PoissonLikelihood(CountLikelihood):
         return np.asarray(np.exp(np.minimum(log_mean, 700.0)))
 
     def _counts(self, f: FloatArray, rng: np.random.Generator) -> Any:
-        return rng.poisson(self.expected(f))
+        mean = self.expected(f)
+        many = mean > _MANY
+        counts = rng.poisson(np.where(many, 0.0, mean)).astype(np.float64)
+        counts[many] = np.round(rng.normal(mean[many], np.sqrt(mean[many])))
+        return counts
 
 
 class BinomialLikelihood(CountLikelihood):
@@ -178,10 +219,23 @@ class BinomialLikelihood(CountLikelihood):
     ) -> None:
         super().__init__(surrogate, observation, *args, **options)
         self.trials = self._per_datum(trials, "trials")
-        if (self.trials != np.round(self.trials)).any() or (observation.values > self.trials).any():
+        if (self.trials != np.round(self.trials)).any():
+            raise InputError(f"trials must be whole numbers, but they are {trials!r:.80}.")
+        self._check_successes()
+
+    def with_data(self, values: Any) -> Self:
+        """Give the likelihood of other successes (q,) of the same trials."""
+        other = super().with_data(values)
+        other._check_successes()
+        return other
+
+    def _check_successes(self) -> None:
+        n = self.observation.values
+        if (n > self.trials).any():
+            bad = int(np.argmax(n > self.trials))
             raise InputError(
-                "trials must be whole numbers, at least as large as the data that are their "
-                f"successes, but they are {trials!r:.80}."
+                f"{self.observation.describe(bad)} is {n[bad]:.6g} successes, but there are "
+                f"{self.trials[bad]:.6g} trials."
             )
 
     def terms(self, f: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

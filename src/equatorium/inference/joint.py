@@ -8,6 +8,7 @@ import numpy as np
 from equatorium.checks import FloatArray, Rng, generator, matrix, vector
 from equatorium.errors import InputError
 from equatorium.inference.gradient import why_no_gradient
+from equatorium.inference.mock_data import why_no_data
 from equatorium.records.outputs import unique_names
 
 
@@ -75,6 +76,11 @@ class JointLikelihood:
         reasons = {name: getattr(part, "override", "") for name, part in self.parts.items()}
         return "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
 
+    @property
+    def q(self) -> int:
+        """Number of data of all parts."""
+        return sum(int(part.q) for part in self.parts.values())
+
     def log_likelihood(self, theta: Any) -> FloatArray:
         """Log-likelihood (m,) of points theta (m, d), one column for each of `names`."""
         return np.asarray(sum(self.each(theta).values()))
@@ -123,7 +129,8 @@ class JointLikelihood:
             If a part does not say how its data come about.
         """
         self._require_data()
-        rng, theta = generator(rng), self._points(np.asarray(theta)[None])[0]
+        theta = vector(theta, f"theta ({', '.join(self.names)})", len(self.names))
+        rng = generator(rng)
         return np.concatenate(
             [part.simulate(theta[self._columns[k]], rng) for k, part in self.parts.items()]
         )
@@ -132,7 +139,7 @@ class JointLikelihood:
         """Give the likelihood of other data of all parts, one after the other."""
         self._require_data()
         ends = np.cumsum([part.q for part in self.parts.values()])
-        values = vector(values, "data", int(ends[-1]))
+        values = vector(values, "data", self.q)
         pieces = np.split(values, ends[:-1])
         return JointLikelihood(
             {
@@ -150,14 +157,17 @@ class JointLikelihood:
             if hasattr(part, "budget")
         }
 
+    def why_no_data(self) -> str:
+        """Say of which parts no data can be drawn, and why; nothing if they can of all."""
+        return "; ".join(
+            f"part {name!r}: {reason}"
+            for name, part in self.parts.items()
+            if (reason := why_no_data(part, ("simulate", "with_data", "q")))
+        )
+
     def _require_data(self) -> None:
-        for name, part in self.parts.items():
-            for what in ("simulate", "with_data", "q"):
-                if not hasattr(part, what):
-                    raise InputError(
-                        f"No data can be drawn from the part {name!r}: {type(part).__name__} has "
-                        f"no {what} (see equatorium.inference.mock_data)."
-                    )
+        if reason := self.why_no_data():
+            raise InputError(f"No data can be drawn from this likelihood: {reason}.")
 
     def _points(self, theta: Any) -> FloatArray:
         return matrix(theta, f"theta ({', '.join(self.names)})", len(self.names))

@@ -36,8 +36,7 @@ class Likelihood(ABC):
     ----------
     surrogate : Surrogate, SpectralModel or ModelFunction
         Its predictions and their covariance over named outputs, with the report of its validation;
-        emulated spectra as an instrument sees them; or a model that is cheap enough to be called
-        itself.
+        emulated spectra as an instrument sees them; or a model cheap enough to be called itself.
     observation : Observation
         The q data; its covariance holds measurement errors only.
     discrepancy : Discrepancy, optional
@@ -48,8 +47,7 @@ class Likelihood(ABC):
         False leaves the emulator's covariance out, as if it were exact. It is recorded with all
         that follows; the honest value is True.
     override : str
-        Why the emulator may judge although it did not pass its validation; empty if it passed. It
-        is recorded likewise.
+        Why the emulator may judge without a passed validation, or empty; recorded likewise.
     chunk : int
         Most points that are predicted at once, to bound memory.
     free : mapping of str to str, optional
@@ -148,17 +146,19 @@ class Likelihood(ABC):
         Raises
         ------
         InputError
-            If data are upper or lower limits: what decides on them is not known.
+            If there are none to draw; `why_no_data` says why.
         """
-        if self.observation.limit is not None:
-            raise InputError(
-                "Some of the data are upper or lower limits. No data can be drawn like them: which "
-                "are detected would change from draw to draw."
-            )
-        theta = self._points(np.asarray(theta)[None])
-        if clean is not None:
-            clean = vector(clean, "clean data", self.q)
+        if reason := self.why_no_data():
+            raise InputError(f"No data can be drawn from this likelihood: {reason}.")
+        theta = vector(theta, f"theta ({', '.join(self.names)})", len(self.names))[None]
+        clean = None if clean is None else vector(clean, "clean data", self.q)
         return one_data_set(self, theta, generator(rng), clean)
+
+    def why_no_data(self) -> str:
+        """Say why no data can be drawn; nothing if they can."""
+        if self.observation.limit is None:
+            return ""
+        return "some of its data are upper or lower limits, and which would change with each draw"
 
     def predict(self, theta: FloatArray) -> Gaussian:
         """Model's prediction of the q data at points theta (m, d), with its own covariance."""
@@ -167,6 +167,10 @@ class Likelihood(ABC):
     def parts_at(self, theta: FloatArray) -> dict[str, Covariance]:
         """Covariances over the data at points theta (m, d), free scales included."""
         return self._errors.at(self._split(theta)[1])
+
+    def parts_about(self, values: FloatArray, theta: FloatArray) -> dict[str, Covariance]:
+        """Give the same of other data, or latents (q,), whose size the discrepancy may go with."""
+        return Likelihood.with_data(self, values).parts_at(theta)
 
     def log_likelihood(self, theta: Any) -> FloatArray:
         """Log-likelihood of points.

@@ -4,7 +4,8 @@
 ``simulate(theta (d,), rng) -> y``, data drawn from the likelihood itself (theta its own ``names``,
 if it has any), and ``with_data(y) -> likelihood``, the same for other data. Those of one data set
 that a model predicts, `Likelihood`, take what the true simulator gives in the emulator's place,
-``simulate(theta, rng, clean)``.
+``simulate(theta, rng, clean)``. If whether there are data to draw depends on what the likelihood
+holds, it also has a method ``why_no_data() -> str``, empty if there are.
 """
 
 from collections.abc import Sequence
@@ -29,17 +30,23 @@ def require_data(likelihood: Any, simulator: Simulator | None = None) -> None:
         Saying what is missing.
     """
     kind = type(likelihood).__name__
-    missing = [name for name in ("simulate", "with_data") if not hasattr(likelihood, name)]
-    if missing:
-        raise InputError(
-            f"No data can be drawn from this likelihood: {kind} has no method "
-            f"{' and no '.join(missing)} (see equatorium.inference.mock_data)."
-        )
+    if reason := why_no_data(likelihood):
+        raise InputError(f"No data can be drawn from this likelihood: {reason}.")
     if simulator is not None and not isinstance(likelihood, Likelihood):
         raise InputError(
             "What a simulator gives becomes data for a likelihood of one Observation, such as "
             f"GaussianLikelihood, but not for {kind}. Leave simulator out."
         )
+
+
+def why_no_data(likelihood: Any, wanted: Sequence[str] = ("simulate", "with_data")) -> str:
+    """Say why no data can be drawn from a likelihood; nothing if they can."""
+    if missing := [name for name in wanted if not hasattr(likelihood, name)]:
+        return (
+            f"{type(likelihood).__name__} has no {' and no '.join(missing)} "
+            "(see equatorium.inference.mock_data)"
+        )
+    return str(likelihood.why_no_data()) if hasattr(likelihood, "why_no_data") else ""
 
 
 def simulated_data(

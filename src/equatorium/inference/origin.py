@@ -9,6 +9,7 @@ import numpy as np
 
 from equatorium import registry
 from equatorium.errors import NotSavableError
+from equatorium.inference.joint import JointLikelihood
 
 _LIBRARIES = ("equatorium", "numpy", "scipy")
 
@@ -34,19 +35,26 @@ def provenance(sampler: Any, posterior: Any, seed: Mapping[str, Any]) -> dict[st
 
     The time is that of the file, which is written when the draws are.
     """
-    # A likelihood may have no model at all, or one that is called itself.
-    emulator = getattr(getattr(posterior.likelihood, "surrogate", None), "emulator", None)
     return {
         "sampler": _written(sampler),
         "seed": dict(seed),
         "posterior": {"identity": posterior.identity, "parameters": list(posterior.names)},
         "likelihood": type(posterior.likelihood).__name__,
-        "emulator": None if emulator is None else _written(emulator),
+        "emulator": _emulator(posterior.likelihood),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in _LIBRARIES},
         },
     }
+
+
+def _emulator(likelihood: Any) -> Any:
+    """Write the emulator down; of a joint likelihood that of each part, by name."""
+    if isinstance(likelihood, JointLikelihood):
+        return {name: _emulator(part) for name, part in likelihood.parts.items()}
+    # A likelihood may have no model at all, or one that is called itself.
+    emulator = getattr(getattr(likelihood, "surrogate", None), "emulator", None)
+    return None if emulator is None else _written(emulator)
 
 
 def _written(method: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from equatorium.records.observation import Observation
 class Predictive:
     """Draws of the q data from a predictive distribution, each (n, q), in the data's own units.
 
-    Of counts all but the last are the numbers to expect.
+    Of counts all but the last are the numbers to expect. What would have been measured is drawn in
+    place of upper (<) and lower (>) limits, too.
 
     Attributes
     ----------
@@ -58,12 +59,14 @@ class Predictive:
     def summary(self) -> str:
         """Lay out each datum beside what is predicted for it."""
         rows = [["datum", "observed", "5 %", "50 %", "95 %", "below"]]
+        limit = self.observation.limit or (0,) * self.observation.q
         columns = np.quantile(self.replicated, [0.05, 0.5, 0.95], axis=0)
         numbers = np.vstack([self.observation.values, columns]).T
-        for name, values, share in zip(
-            datum_labels(self.observation), numbers, self.below, strict=True
+        for name, (observed, *values), share, side in zip(
+            datum_labels(self.observation), numbers, self.below, limit, strict=True
         ):
-            rows.append([name, *(f"{value:.4g}" for value in values), f"{share:.3f}"])
+            seen = ("", ">", "<")[side] + f"{observed:.4g}"
+            rows.append([name, seen, *(f"{value:.4g}" for value in values), f"{share:.3f}"])
         lines = [f"{self.kind.capitalize()} predictive of the data, {len(self.theta)} draws"]
         lines += [*aligned(rows), *([self.notice] if self.notice else [])]
         return "\n".join(lines)

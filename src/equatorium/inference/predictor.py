@@ -180,6 +180,8 @@ class Direct(Predictor):
 
     def of_outputs(self, extra: Covariance) -> Covariance:
         """R S R^T."""
+        if extra.batch:
+            raise ShapeError(f"extra must be one covariance, but it is {extra.batch} of them.")
         return extra if self.response is None else extra.project(self.response)
 
     def why_no_gradient(self) -> str:

@@ -7,7 +7,7 @@ that families with heavy tails draw once for all of them.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -27,8 +27,8 @@ class Family(Protocol):
     def parts_at(self, theta: FloatArray) -> Mapping[str, Covariance]:
         """All other covariances there."""
 
-    def with_data(self, values: Any) -> "Family":
-        """Give the likelihood of other data."""
+    def parts_about(self, values: FloatArray, theta: FloatArray) -> Mapping[str, Covariance]:
+        """Give those about other values of the data or latents (q,)."""
 
     def stretch(self, theta: FloatArray, rng: np.random.Generator) -> FloatArray | float:
         """Draw what all deviations are multiplied by."""
@@ -67,7 +67,7 @@ def one_data_set(
         off = _beside(own, parts, rng, emulator=family.emulator_covariance)
         clean = (own.mean + stretch * off)[0]
     # What the model misses may go with its size: with that of the clean data.
-    errors = family.with_data(clean).parts_at(theta)
+    errors = family.parts_about(clean, theta)
     reality = clean + stretch * _each(errors["discrepancy"], 1, rng)
     noise = stretch * _each(errors["observation"], 1, rng)
     return np.asarray(family.measured(reality, noise, rng)[0])

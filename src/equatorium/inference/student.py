@@ -124,6 +124,8 @@ class StudentLikelihood(Likelihood):
     def stretch(self, theta: FloatArray, rng: np.random.Generator) -> FloatArray:
         """One over the root of chi-squared per degree of freedom: of each datum, or of all."""
         df = self._df(theta)[:, None]
+        if not (df > 0).all():
+            raise InputError(f"No data can be drawn with {df.min():.6g} degrees of freedom.")
         shape = (len(theta), self.q if self.per_datum else 1)
         return np.asarray(np.sqrt(df / rng.chisquare(df, shape)))
 

@@ -60,8 +60,10 @@ class Embedder(TransformerMixin, Model):
 
     def fit_transform(self, X: Any, y: Any = None, *, ivar: Any = None) -> FloatArray:
         """Learn the map and return the latent coordinates of the same rows."""
-        Z: FloatArray = self.fit(X, y, ivar=ivar).transform(X, ivar=ivar)
-        return Z
+        X, ivar = self._weighted(self._rows(X, reset=True), ivar)
+        self._fit(X, ivar)
+        self._finish()
+        return self._transform(X, ivar)
 
     @available_if(_has_inverse)  # type: ignore[untyped-decorator]
     def inverse_transform(self, Z: Any) -> FloatArray:

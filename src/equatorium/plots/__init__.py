@@ -9,6 +9,8 @@ from typing import Any
 _HOMES = {
     "equatorium.plots.budget": ("error_shares",),
     "equatorium.plots.calibrated": ("expected_coverage", "rank_differences"),
+    "equatorium.plots.compared": ("compared_methods", "learning_curves"),
+    "equatorium.plots.embedding": ("embedding_map", "compared_embeddings"),
     "equatorium.plots.emulation": ("emulated_vs_simulated",),
     "equatorium.plots.goodness": ("chi_squared",),
     "equatorium.plots.influence": ("left_out_data",),

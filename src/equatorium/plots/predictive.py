@@ -112,7 +112,19 @@ def predicted_data(predicted: "Predictive", **options: Any) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If it is no prediction, as the dictionary of a joint likelihood's is not.
     """
+    from equatorium.inference.predicted import Predictive
+
+    if not isinstance(predicted, Predictive):
+        raise InputError(
+            "predicted_data draws one Predictive, such as one part of a joint likelihood's, but it "
+            f"is given {predicted!r:.80}."
+        )
     told = {"samples_label": f"{predicted.kind} predictive", "notice": predicted.notice}
     return predictive_functions(predicted.observation, predicted.replicated, **{**told, **options})
 

@@ -17,6 +17,7 @@ from equatorium.records.observation import Observation
 
 _MANY = 500  # data, from which correlations are kept in bands where these are few
 _NEGLIGIBLE = 1e-15  # correlation: the precision of numbers, or the matrix might be indefinite
+_WIDTH = 2.5  # mean spacings of the data, of the weights behind a slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,8 @@ class Discrepancy(Record):
         Correlation length along coordinates.
     shift : mapping of str to float
         Standard deviation delta of a common shift of all data along a coordinate (such as a mass
-        calibration), a rank-one term; derivatives are taken from the observed values.
+        calibration), a rank-one term; derivatives are those of a smooth curve through the observed
+        values, see `slope`.
     diagonal : bool
         Ask for independent errors. They claim that many data average the discrepancy away, which
         systematic errors do not, so they must be asked for.
@@ -162,17 +164,39 @@ def _together(observation: Observation, along: tuple[str, ...]) -> npt.NDArray[n
 def slope(observation: Observation, along: str) -> FloatArray:
     """Differentiate the observed values along a coordinate, among data that share all others.
 
-    Second-order differences on the data's own spacing, one-sided first-order at the ends.
+    Each derivative is that of a cubic fitted about its datum (a lower polynomial through less than
+    five data), with weights of the data's errors and of a Gaussian 2.5 mean spacings wide: the
+    data's own noise would else count as slope, and make a shift out of errors.
+
+    References
+    ----------
+    Fan & Gijbels (1996), Local Polynomial Modelling and Its Applications, section 3.1.
     """
     x, values = observation.coords[along], observation.values
+    std = np.sqrt(observation.covariance.diagonal())
+    weight = 1.0 / std if (std > 0).all() else np.ones_like(std)
     derivative = np.empty(len(x))
     for group in np.unique(_together(observation, (along,)), axis=0):
         members = np.flatnonzero(group)
-        order = members[np.argsort(x[members])]
-        if len(order) < 2 or not (np.diff(x[order]) > tolerance(x)).all():
+        where = x[members]
+        if len(members) < 2 or not (np.diff(np.sort(where)) > tolerance(x)).all():
             raise InputError(
                 f"A shift along {along!r} needs at least two data at distinct {along!r} that share "
                 f"their other coordinates, but {observation.describe(int(members[0]))} has none."
             )
-        derivative[order] = np.gradient(values[order], x[order])
+        derivative[members] = _local_slope(where, values[members], weight[members])
     return derivative
+
+
+def _local_slope(x: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
+    """Slope (n,) at each x (n,) of a polynomial fitted about it."""
+    n = len(x)
+    u = (x[:, None] - x) * (n - 1) / np.ptp(x)  # in mean spacings; column k is seen from x_k
+    powers = np.arange(min(3, (n + 1) // 2) + 1)
+    # One that lies far from all others needs two of them, however far, to have a slope.
+    width = np.maximum(_WIDTH, np.sort(np.abs(u), axis=0)[min(2, n - 1)])
+    w = weight[:, None] * np.exp(-0.25 * np.square(u / width))
+    scale = w.max(axis=0)
+    terms = (u[..., None] ** powers * (w / scale)[..., None]).transpose(1, 0, 2)
+    about = np.linalg.pinv(terms)[:, 1] * (w / scale).T
+    return np.asarray(about @ y * (n - 1) / np.ptp(x))

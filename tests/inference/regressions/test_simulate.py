@@ -68,3 +68,9 @@ def test_upper_limits_cannot_be_drawn():
     model = eq.LinMix(T, Y, np.full((12, 2), 0.3), limit=Y > 2)
     with pytest.raises(InputError, match="upper limits"):
         model.simulate(model.space.sample(1, 0)[0])
+
+
+@pytest.mark.parametrize("theta", ["abc", 1.0, [1.0, 2.0], np.zeros((1, 5))])
+def test_points_that_are_none_are_refused(theta):
+    with pytest.raises(InputError, match="theta must"):
+        MODELS["outliers"]().simulate(theta)

@@ -7,14 +7,32 @@ import numpy as np
 
 from equatorium import Embedder
 from equatorium.checks import FloatArray
-from equatorium.errors import InputError
+from equatorium.errors import InputError, ShapeError, StateError
 
 _VALUES = 2**22  # in a block: 32 MiB as float64
+_LARGEST = 1e70  # fourth powers are finite
 
 
 def on_disk(X: Any) -> bool:
     """Say whether X is a table in a file: a ``numpy.memmap``, an HDF5 dataset, or one like it."""
     return isinstance(X, np.memmap) or (hasattr(X, "chunks") and hasattr(X, "dtype"))
+
+
+def moderate(X: FloatArray) -> FloatArray:
+    """Return X, or raise InputError if its values are so large that their squares overflow."""
+    largest = max(X.max(initial=0.0), -X.min(initial=0.0))
+    if largest > _LARGEST:
+        raise InputError(
+            f"X reaches {largest:.0e}, where squares overflow: divide it by a typical value."
+        )
+    return X
+
+
+def check_number(state: Any, name: str, kind: type = float) -> None:
+    """Raise StateError unless a state holds a finite number that is not negative."""
+    value = state.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool) or not 0 <= value < np.inf:
+        raise StateError(f"{name!r} must be a finite number of at least 0, not {value!r}.")
 
 
 class Blocks:
@@ -29,6 +47,8 @@ class Blocks:
     """
 
     def __init__(self, X: Any, ivar: Any = None, check: Any = None) -> None:
+        if ivar is not None and ivar.shape != X.shape:
+            raise ShapeError(f"ivar must have the shape of X, {X.shape}, not {ivar.shape}.")
         self.X, self.ivar, self.check = X, ivar, check
         self.n, self.p = map(int, X.shape)
         self.rows = max(1, _VALUES // self.p)
@@ -44,8 +64,10 @@ class Blocks:
 
     def take(self, rows: slice) -> tuple[FloatArray, FloatArray | None]:
         """Return rows and their inverse variances, or None for complete rows without errors."""
-        ivar = None if self.ivar is None else self.ivar[rows]
-        return (self.X[rows], ivar) if self.check is None else self.check(self.X[rows], ivar)
+        X, ivar = self.X[rows], None if self.ivar is None else self.ivar[rows]
+        if self.check is not None:
+            X, ivar = self.check(X, ivar)
+        return moderate(X), ivar
 
     def sample(self, most: int) -> tuple[FloatArray, FloatArray | None]:
         """Return at most so many rows, evenly spaced."""
@@ -73,6 +95,12 @@ class Streamed(Embedder):
         blocks = Blocks(X, ivar, self._checked)
         return np.concatenate([self._transform(*block) for block in blocks])
 
+    def fit_transform(self, X: Any, y: Any = None, *, ivar: Any = None) -> FloatArray:
+        """Learn the map and return the coordinates of the same rows, in memory or on disk."""
+        if not on_disk(X):
+            return super().fit_transform(X, y, ivar=ivar)
+        return self.fit(X, y, ivar=ivar).transform(X, ivar=ivar)
+
     def _fit(self, X: FloatArray, ivar: FloatArray | None) -> None:
         self._learn(Blocks(X, ivar))
 
@@ -81,3 +109,13 @@ class Streamed(Embedder):
 
     def _learn(self, blocks: Blocks) -> None:
         raise NotImplementedError
+
+
+def filled(X: FloatArray, ivar: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Return rows to start from, their values of little or no weight near the mean; the mean."""
+    if ivar is None:
+        return X, X.mean(axis=0)
+    weight = np.where(np.isinf(ivar), 1.0, ivar)
+    mean = (weight * X).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-300)
+    typical = np.median(weight[weight > 0]) if weight.any() else 1.0
+    return mean + weight / (weight + 0.01 * typical) * (X - mean), mean

@@ -7,8 +7,9 @@ from sklearn.utils.extmath import randomized_svd
 
 from equatorium import Dense, Gaussian, errors, state_array
 from equatorium.checks import FloatArray
-from equatorium_manifold.blocks import Blocks, Streamed
+from equatorium_manifold.blocks import Blocks, Streamed, check_number, filled
 from equatorium_manifold.factors import Factors, Sums, signed, step
+from equatorium_manifold.nonnegative import first_components
 
 _START = 4000  # rows that the first guess is made from
 
@@ -40,6 +41,9 @@ class HMF(Streamed):
     smooth : float
         How strongly neighbouring pixels of components are held together, as a multiple of the
         weight of the data; it fills pixels that few rows have seen.
+    nonnegative : bool
+        Hold components and scores at zero or above, without mean and prior; cannot be smooth. The
+        covariance of scores is then that of free ones. `nmf` does much the same by other steps.
     max_iter : int
     tol : float
         Stop when the log-likelihood gains less than this for every row.
@@ -77,14 +81,16 @@ class HMF(Streamed):
         prior=True,
         scatter=None,
         smooth=0.0,
+        nonnegative=False,
         max_iter=50,
-        tol=0.02,
+        tol=0.05,
         random_state=0,
     ):
         self.n_components = n_components
         self.prior = prior
         self.scatter = scatter
         self.smooth = smooth
+        self.nonnegative = nonnegative
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
@@ -101,6 +107,10 @@ class HMF(Streamed):
             sums = Sums.empty(now.k, blocks.p)
             for X, ivar in blocks:
                 sums.add(now, X, ivar)
+            if not sums.normal[:, -1].any():
+                raise errors.InputError(
+                    "HMF: no value was observed: X is NaN, or ivar 0, all over."
+                )
             costs.append(sums.cost / sums.rows)
             now = step(now, sums, smooth=self.smooth, learn_scatter=self.scatter is None)
             if len(costs) > 1 and costs[-2] - costs[-1] < 2 * self.tol:
@@ -121,13 +131,21 @@ class HMF(Streamed):
             raise errors.InputError(f"HMF: scatter must be at least 0, not {self.scatter!r}.")
         if not self.smooth >= 0 or self.max_iter < 1:
             raise errors.InputError("HMF: smooth must be at least 0 and max_iter at least 1.")
+        if self.smooth and self.nonnegative:
+            raise errors.InputError("HMF: components cannot be held smooth and non-negative both.")
 
     def _start(self, blocks: Blocks) -> Factors:
         """Make a first guess: principal components of some rows, gaps filled by the mean."""
         X, ivar = blocks.sample(max(_START, 2 * self.n_components))
-        seen = np.ones(X.shape, bool) if ivar is None else ivar > 0
-        mean = X.sum(axis=0, where=seen) / np.maximum(seen.sum(axis=0), 1)
-        R = np.where(seen, X - mean, 0.0)
+        start, mean = filled(X, ivar)
+        values = X.size if ivar is None else np.count_nonzero(ivar)
+        if self.nonnegative:
+            axes = first_components(start, self.n_components)
+            left = 0.1 * float(np.var(start))
+            scatter2 = left if self.scatter is None else float(self.scatter) ** 2
+            spread = np.full(len(axes), float((mean**2).sum()))
+            return Factors(0.0 * mean, axes, spread, scatter2, prior=False, nonnegative=True)
+        R = start - mean
         small = min(X.shape) <= 1000
         if small:
             _, size, axes = np.linalg.svd(R, full_matrices=False)
@@ -135,7 +153,7 @@ class HMF(Streamed):
         else:
             _, size, axes = randomized_svd(R, self.n_components, random_state=self.random_state)
         total = float((R**2).sum())
-        left = max(total - float((size**2).sum()), 1e-6 * total) / max(seen.sum(), 1)
+        left = max(total - float((size**2).sum()), 1e-6 * total) / max(values, 1)
         scatter2 = left if self.scatter is None else float(self.scatter) ** 2
         spread = size**2 / len(X)
         return Factors(mean, signed(axes), spread, scatter2, bool(self.prior))
@@ -143,7 +161,8 @@ class HMF(Streamed):
     @property
     def _factors(self) -> Factors:
         parts = self.mean_, self.components_, self.spread_
-        return Factors(*parts, self.scatter_**2, bool(self.prior))
+        prior = bool(self.prior) and not self.nonnegative
+        return Factors(*parts, self.scatter_**2, prior, bool(self.nonnegative))
 
     def _transform(self, X: FloatArray, ivar: FloatArray | None) -> FloatArray:
         return self._scores(X, ivar)[0]
@@ -180,6 +199,6 @@ class HMF(Streamed):
             state_array(state, "costs_", (None,))
             if (state_array(state, "spread_", (k,)) < 0).any():
                 raise errors.StateError("'spread_' holds variances, but one of them is negative.")
-            if not isinstance(state.get("scatter_"), float) or not 0 <= state["scatter_"] < np.inf:
-                raise errors.StateError("'scatter_' must be a finite number of at least 0.")
+            check_number(state, "scatter_")
+            check_number(state, "n_iter_", int)
         return super().set_state(state)

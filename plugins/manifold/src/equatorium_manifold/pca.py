@@ -77,7 +77,8 @@ class PCA(Streamed):
     def _whole(self, X: FloatArray) -> Any:
         how = {"svd_solver": self.solver, "random_state": self.random_state}
         try:
-            return decomposition.PCA(self.n_components, **how).fit(X)
+            with np.errstate(invalid="ignore"):  # rows that are all the same explain 0 / 0
+                return decomposition.PCA(self.n_components, **how).fit(X)
         except ValueError as error:
             raise errors.InputError(f"PCA: {error}") from error
 

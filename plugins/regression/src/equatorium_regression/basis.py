@@ -4,7 +4,7 @@ import numpy as np
 
 from equatorium import errors, state_array
 from equatorium_regression.box import Box, check_powers
-from equatorium_regression.choices import whole
+from equatorium_regression.choices import length, number, whole
 from equatorium_regression.features import (
     bump_slopes,
     bumps,
@@ -13,7 +13,6 @@ from equatorium_regression.features import (
     spread_out,
     terms,
 )
-from equatorium_regression.ridge import positive
 
 _PRECISIONS = np.geomspace(1e-10, 1e6, 49)
 _WIDTHS = (0.7, 1.0, 1.5, 2.2, 3.2, 5.0)
@@ -80,10 +79,7 @@ class Basis(Box):
         """Return centres with the widths to try."""
         centres = spread_out(Z, min(whole(self.n_functions, "n_functions"), len(Z)))
         if self.width is not None:
-            width = positive(self.width, "width")
-            if width == 0:
-                raise errors.InputError("width must be above 0, but it is 0.")
-            return [{"centres_": centres, "width_": width}]
+            return [{"centres_": centres, "width_": length(self.width, "width")}]
         apart = np.square(centres[:, None] - centres).sum(axis=2)
         np.fill_diagonal(apart, np.inf)
         near = np.sqrt(np.median(apart.min(axis=1)))
@@ -104,7 +100,7 @@ class Basis(Box):
 
     def _penalty(self, design, y):
         if self.precision is not None:
-            return positive(self.precision, "precision")
+            return number(self.precision, "precision")
         return float(_PRECISIONS[int(np.argmax(design.evidence(y, _PRECISIONS)))])
 
     def _scale(self, design, solution, alpha):

@@ -45,16 +45,59 @@ def windows(model, distance, least):
         If the model's options are no numbers, or both are given.
     """
     k, h, most = model.neighbours, model.bandwidth, distance.shape[1]
+    cap = whole(model.max_neighbours, "max_neighbours")
     if k is not None and h is not None:
         raise errors.InputError("give neighbours or bandwidth, or none of them, but not both.")
     if k is not None:
         return [Setting(min(whole(k, "neighbours"), most))]
     if h is not None:
-        if isinstance(h, bool) or not isinstance(h, int | float) or not 0 < h < np.inf:
-            raise errors.InputError(f"bandwidth must be a positive number or None, not {h!r}.")
-        return [Setting(model.max_neighbours, float(h))]
-    fixed = [Setting(model.max_neighbours, h) for h in bandwidths(distance)]
+        return [Setting(cap, length(h, "bandwidth"))]
+    fixed = [Setting(cap, h) for h in bandwidths(distance)]
     return [Setting(k) for k in numbers(least, most)] + fixed
+
+
+def number(value, name, least=0.0, most=np.inf, other=" or None"):
+    """Return an option that must be a number from least to most.
+
+    >>> number(2, "alpha")
+    2.0
+    """
+    real = isinstance(value, int | float | np.integer | np.floating)
+    if not real or isinstance(value, bool) or not least <= float(value) <= most or value == np.inf:
+        upto = "on" if most == np.inf else f"to {most:g}"
+        raise errors.InputError(
+            f"{name} must be a number from {least:g} {upto}{other}, not {value!r}."
+        )
+    return float(value)
+
+
+def length(value, name):
+    """Return an option that must be a positive number whose square a double can hold.
+
+    >>> length(2, "width")
+    2.0
+    """
+    return number(value, name, 1e-100, 1e100)
+
+
+def seed(value):
+    """Return an option that must be a whole number or None.
+
+    >>> seed(0)
+    0
+    """
+    return None if value is None else whole(value, "random_state", 0)
+
+
+def output_number(value, p):
+    """Return which of p outputs is meant.
+
+    >>> output_number(1, 2)
+    1
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < p:
+        raise errors.InputError(f"output={value!r} must be a whole number from 0 to {p - 1}.")
+    return int(value)
 
 
 def whole(value, name, least=1):

@@ -7,7 +7,8 @@ import numpy as np
 
 from equatorium import Classifier, errors, state_array
 from equatorium_regression.calibration import calibrated, calibration, folds, log_prior
-from equatorium_regression.metric import spread
+from equatorium_regression.metric import FAR, spread
+from equatorium_regression.states import classes
 
 
 class Densities(Classifier):
@@ -25,14 +26,17 @@ class Densities(Classifier):
         share = self.counts_ / len(X)
         self.temperature_, self.bias_, self.doubt_ = 1.0, np.log(share), 0.0
         self._learn(Z, codes)
-        if self.calibrate and len(share) > 1 and self.counts_.min() > 1:
-            twin, score = copy.copy(self), np.empty((len(X), len(share)))
-            fold = folds(codes)
-            for one in np.unique(fold):
-                out = fold == one
+        # The only one of its class cannot be left out.
+        known = self.counts_[codes] > 1
+        if self.calibrate and len(share) > 1 and known.any():
+            score, fold = np.empty((len(X), len(share))), folds(codes)
+            for one in np.unique(fold[known]):
+                out = known & (fold == one)
+                twin = copy.copy(self)
                 twin._learn(Z[~out], codes[~out])
                 score[out] = twin._log_densities(Z[out])
-            self.temperature_, self.bias_, self.doubt_ = calibration(score, codes, share)
+            found = calibration(score[known], codes[known], share)
+            self.temperature_, self.bias_, self.doubt_ = found
 
     def _check(self, Z):
         """Refuse options that make no sense."""
@@ -46,7 +50,8 @@ class Densities(Classifier):
         """Return the log densities (m, c) of standardised inputs."""
 
     def _standard(self, X):
-        return (X - self.centre_) / self.scale_
+        # What is farther away than a double's square can tell is as far as that.
+        return np.clip((X - self.centre_) / self.scale_, -FAR, FAR)
 
     def _predict_proba(self, X):
         score, share = self._log_densities(self._standard(X)), self.counts_ / self.counts_.sum()
@@ -66,7 +71,7 @@ class Densities(Classifier):
         """Take on what was learned, checked."""
         if state:
             d = state.get("n_features_in_")
-            counts = state_array(state, "counts_", (len(state.get("classes_", ())),), "i")
+            counts = state_array(state, "counts_", (classes(state),), "i")
             state_array(state, "centre_", (d,))
             scale = state_array(state, "scale_", (d,))
             state_array(state, "bias_", counts.shape)

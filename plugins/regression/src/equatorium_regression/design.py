@@ -14,13 +14,13 @@ _EPS = np.finfo(np.float64).eps
 
 
 class Solution(NamedTuple):
-    """Slopes (k, p), intercept (p,), errors (n, p), leverage (n,), and degrees of freedom."""
+    """Slopes (k, p), intercept (p,), errors (n, p), leverage (n,), degrees of freedom left."""
 
     slopes: np.ndarray
     intercept: np.ndarray
     errors: np.ndarray
     leverage: np.ndarray
-    freedom: float
+    left: float
 
 
 class Design:
@@ -58,8 +58,10 @@ class Design:
         slopes = self.V @ (_ratio(shrunk, self.values)[:, None] * target)
         errors = Y - centre - (self.features - self.mean) @ slopes
         leverage = self.weight / self.total + np.square(self.U) @ shrunk
-        freedom = 1.0 + float(shrunk.sum())
-        return Solution(slopes, centre - self.mean @ slopes, errors, leverage, freedom)
+        # Summed up, not n less those that are used: the last ones would drown in rounding.
+        square = np.square(self.values[self.values > 0])
+        left = len(self.features) - 1 - self.rank + float((alpha / (square + alpha)).sum())
+        return Solution(slopes, centre - self.mean @ slopes, errors, leverage, left)
 
     def left_out_squares(self, y, alphas):
         """Return the weighted squared errors of runs left out, (a,), e_i / (1 - h_i) each.

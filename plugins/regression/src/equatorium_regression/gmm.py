@@ -6,11 +6,13 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from sklearn.utils.validation import check_is_fitted
 
 from equatorium import checks, errors, state_array
 from equatorium_regression.calibration import log_prior
-from equatorium_regression.choices import whole
+from equatorium_regression.choices import seed, whole
 from equatorium_regression.densities import Densities
+from equatorium_regression.states import classes, near
 
 _RIDGE = 1e-4  # added to the variances of standardised inputs
 
@@ -26,7 +28,7 @@ class GMM(Densities):
     Parameters
     ----------
     max_components : int
-        The most Gaussians of a class. A class of n members gets fewer than n / (d + 1).
+        The most Gaussians of a class. A class of n members gets n / (d + 1) at most.
     prior : str or sequence of float
         ``"data"``, the classes' shares of the runs; ``"equal"``, which serves the balanced
         accuracy; or a number for each class.
@@ -59,6 +61,7 @@ class GMM(Densities):
 
     def _check(self, Z):
         whole(self.max_components, "max_components")
+        seed(self.random_state)
 
     def _learn(self, Z, codes):
         # The numbers of Gaussians, once chosen by all rows, stay when some are left out.
@@ -103,6 +106,8 @@ class GMM(Densities):
         size : int
         rng : int, Generator or None
         """
+        check_is_fitted(self)
+        size = whole(size, "size", 0)
         rng = checks.generator(rng)
         classes = np.exp(log_prior(self.prior, self.counts_))
         chance = classes[self.owner_] * self.shares_
@@ -114,14 +119,16 @@ class GMM(Densities):
     def set_state(self, state):
         """Take on what was learned, checked."""
         if state:
-            d, c = state.get("n_features_in_"), len(state.get("classes_", ()))
+            d, c = state.get("n_features_in_"), classes(state)
             g = len(state_array(state, "shares_", (None,)))
             owner = state_array(state, "owner_", (g,), "i")
-            state_array(state, "means_", (g, d))
+            near(state_array(state, "means_", (g, d)), "means_")
             roots = state_array(state, "roots_", (g, d, d))
             positive = (state["shares_"] > 0).all() and (np.diagonal(roots, 0, 1, 2) > 0).all()
+            positive = positive and not np.triu(roots, 1).any()
             if not positive or not np.array_equal(np.unique(owner), np.arange(c)):
                 raise errors.StateError(
-                    "the state's shares and roots must be positive, and every class own a Gaussian."
+                    "the state's shares must be positive, its roots Cholesky factors, and "
+                    "every class own a Gaussian."
                 )
         return super().set_state(state)

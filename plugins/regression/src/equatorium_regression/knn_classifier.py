@@ -5,8 +5,9 @@ import numpy as np
 from equatorium import Classifier, errors, state_array
 from equatorium_regression.calibration import log_prior
 from equatorium_regression.choices import numbers, whole
-from equatorium_regression.metric import candidates
+from equatorium_regression.metric import candidates, coordinates
 from equatorium_regression.neighbours import Neighbours
+from equatorium_regression.states import classes, near
 
 _TRIES = 5000  # rows that are left out for each setting
 _OWN = (0.1, 0.3, 1.0, 3.0)  # weights of the classes' shares, in units of a neighbour
@@ -72,7 +73,7 @@ class KNNClassifier(Classifier):
         maps = candidates(self.metric, X, np.eye(len(share))[codes] / np.sqrt(share))
         best = np.inf
         for M in maps:
-            points = (X - self.centre_) @ M
+            points = coordinates(X, self.centre_, M)
             index = Neighbours(points).others(rows, max(ks))[1]
             own = codes[index] == codes[rows, None]
             for k in ks:
@@ -85,7 +86,7 @@ class KNNClassifier(Classifier):
                         self.neighbours_, self.pseudo_ = k, a
 
     def _predict_proba(self, X):
-        index = self._near.nearest((X - self.centre_) @ self.metric_, self.neighbours_)[1]
+        index = self._near.nearest(coordinates(X, self.centre_, self.metric_), self.neighbours_)[1]
         share = self.counts_ / len(self.codes_)
         near = self.codes_[index]
         votes = np.stack([(near == k).sum(axis=1) for k in range(len(share))], axis=1)
@@ -96,8 +97,9 @@ class KNNClassifier(Classifier):
     def set_state(self, state):
         """Take on what was learned, checked, and prepare the search."""
         if state:
-            d, c = state.get("n_features_in_"), len(state.get("classes_", ()))
+            d, c = state.get("n_features_in_"), classes(state)
             n, r = np.shape(state_array(state, "points_", (None, None)))
+            near(state["points_"], "points_")
             state_array(state, "metric_", (d, r))
             state_array(state, "centre_", (d,))
             codes = state_array(state, "codes_", (n,), "i")

@@ -9,8 +9,9 @@ from sklearn.linear_model import LassoCV
 from sklearn.model_selection import KFold
 
 from equatorium import errors
+from equatorium_regression.choices import number
 from equatorium_regression.design import Design, Solution
-from equatorium_regression.ridge import Scaled, positive
+from equatorium_regression.ridge import Scaled
 
 _SWEEPS = 10_000
 
@@ -28,7 +29,8 @@ class Lasso(Scaled):
     Parameters
     ----------
     alpha : float or None
-        None takes, for each output, the best of a path in five-fold cross-validation.
+        None takes, for each output, the best of a path in five-fold cross-validation that leaves
+        fewer coefficients than go through all runs.
     degree : int
 
     References
@@ -39,11 +41,6 @@ class Lasso(Scaled):
     def __init__(self, *, alpha=None, degree=1):
         self.alpha = alpha
         self.degree = degree
-
-    @classmethod
-    def conformance_options(cls):
-        """Return small settings for the conformance kit."""
-        return {"alpha": 1e-3}
 
     def _fit(self, X, Y, noise):
         self._prepare(X)
@@ -59,8 +56,8 @@ class Lasso(Scaled):
         root[np.ix_(active, active)] = some.covariance_root(0.0)
         intercept = (design.weight @ y - design.weight @ design.features @ slopes) / design.total
         errors_ = y - intercept - (design.features @ slopes)[:, None]
-        found = Solution(slopes[:, None], intercept, errors_, leverage, 1.0 + some.rank)
-        return alpha, found, root
+        found = Solution(slopes[:, None], intercept, errors_, leverage, len(y) - 1 - some.rank)
+        return alpha, found, root, design
 
     def _descend(self, design, y):
         """Return the coefficients (k,), and alpha."""
@@ -70,7 +67,7 @@ class Lasso(Scaled):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             if self.alpha is not None:
-                alpha = positive(self.alpha, "alpha") / size
+                alpha = number(self.alpha, "alpha") / size
                 one = OneLasso(alpha=alpha, max_iter=_SWEEPS)
             elif n < 4:
                 raise errors.InputError(
@@ -80,7 +77,15 @@ class Lasso(Scaled):
                 folds = KFold(min(5, n), shuffle=True, random_state=0)
                 one = LassoCV(cv=folds, max_iter=_SWEEPS)
             one.fit(design.features, y / size, sample_weight=design.weight)
-        return one.coef_ * size, float(one.alpha_ if self.alpha is None else alpha) * size
+            if self.alpha is None:
+                alpha = one.alpha_
+                for larger in one.alphas_[one.alphas_ > alpha][::-1]:
+                    if np.count_nonzero(one.coef_) < n - 1:
+                        break  # there are errors left to see
+                    alpha = larger
+                    one = OneLasso(alpha=alpha, max_iter=_SWEEPS)
+                    one.fit(design.features, y / size, sample_weight=design.weight)
+        return one.coef_ * size, float(alpha) * size
 
     def loo(self):
         """Predict every run from all others, as if the same features stayed: approximate.

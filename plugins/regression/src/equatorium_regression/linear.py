@@ -6,16 +6,20 @@ Given the scatter sigma of the outputs and the penalty alpha, the coefficients a
           (\Phi^T V \Phi + \alpha)^{-1} (\phi(x) - \bar\phi)\right]
 
 where runs of declared noise N_i weigh :math:`v_i = u^2 / (\sigma^2 + N_i)`, u^2 the least of the
-denominators. The errors of several outputs are as correlated as their residuals.
+denominators. The errors of several outputs are as correlated as their residuals, which hold the
+declared noise: where that is large, the correlation comes out too small.
 """
 
 from abc import abstractmethod
 
 import numpy as np
 from scipy.optimize import brentq
+from sklearn.utils.validation import check_is_fitted
 
 from equatorium import Dense, Diagonal, Emulator, Gaussian, errors, state_array
+from equatorium_regression.choices import output_number
 from equatorium_regression.design import Design
+from equatorium_regression.states import outputs
 
 _LEAST = 1e-12
 
@@ -38,15 +42,16 @@ class Linear(Emulator):
         return 0.0
 
     def _solve(self, design, y):
-        """Return alpha, the `Solution`, and the root of the slopes' covariance, of one output."""
+        """Return alpha, the `Solution`, the root of the slopes' covariance, and the `Design` of it.
+
+        Of one output.
+        """
         alpha = self._penalty(design, y)
-        return alpha, design.solve(y, alpha), design.covariance_root(alpha)
+        return alpha, design.solve(y, alpha), design.covariance_root(alpha), design
 
     def _scale(self, design, solution, alpha):
         """Return the variance of one output's errors, of weight 1."""
-        freedom = len(design.weight) - solution.freedom
-        square = float(design.weight @ np.square(solution.errors[:, 0]))
-        return square / freedom if freedom > 1e-9 else 0.0
+        return float(design.weight @ np.square(solution.errors[:, 0])) / solution.left
 
     def _surplus(self, ratio, left):
         """Return how much too large squared errors over their variances are, (n,), for so many."""
@@ -90,7 +95,7 @@ class Linear(Emulator):
         if mean.shape[1] == 1:
             return Gaussian(mean, Diagonal(self.scatter_ + gain))
         std = np.sqrt(gain)
-        fixed = np.sqrt(np.outer(self.scatter_, self.scatter_))
+        fixed = np.outer(np.sqrt(self.scatter_), np.sqrt(self.scatter_))
         return Gaussian(mean, Dense(self.correlation_ * (fixed + std[:, :, None] * std[:, None])))
 
     def loo(self):
@@ -101,12 +106,13 @@ class Linear(Emulator):
         Gaussian
             Of the n runs.
         """
+        check_is_fitted(self)
         return self._gaussian(self.loo_mean_, self.loo_variance_ - self.scatter_)
 
     def predict_joint(self, X, output):
         """Return the covariance (m, m) of one output across points X (m, d)."""
         features = self._features(self._validate_query(X))
-        j = range(self.n_outputs_)[output]
+        j = output_number(output, self.n_outputs_)
         q, k = min(j, len(self.root_) - 1), min(j, len(self.feature_mean_) - 1)
         A = (features - self.feature_mean_[k]) @ self.root_[q]
         K = self.unit_[j] * (self.offset_[k] + A @ A.T)
@@ -120,7 +126,8 @@ class Linear(Emulator):
         back = np.asarray(mean_bar) @ self.coef_.T
         both = (cov_bar + np.swapaxes(cov_bar, 1, 2)) * self.correlation_
         # d std_j = unit_j A_j (phi - mean) / std_j, and cov_jl holds std_j std_l.
-        pull = self.unit_ * (both @ std[..., None])[..., 0] / std
+        pull = self.unit_ * (both @ std[..., None])[..., 0]
+        pull = np.divide(pull, std, out=np.zeros_like(std), where=std > 0)
         for j in range(self.n_outputs_):
             q, k = min(j, len(self.root_) - 1), min(j, len(self.feature_mean_) - 1)
             offset = (features - self.feature_mean_[k]) @ self.root_[q] @ self.root_[q].T
@@ -130,7 +137,7 @@ class Linear(Emulator):
     def set_state(self, state):
         """Take on what was learned, checked."""
         if state:
-            p = state.get("n_outputs_")
+            p = outputs(state)
             k = len(state_array(state, "coef_", (None, p)))
             n = len(state_array(state, "loo_mean_", (None, p)))
             for name in ("intercept_", "scatter_", "unit_", "alpha_"):
@@ -145,6 +152,8 @@ class Linear(Emulator):
             for name in ("scatter_", "unit_", "offset_", "loo_variance_"):
                 if (state[name] < 0).any():
                     raise errors.StateError(f"{name!r} of the state holds negative numbers.")
+            if (state["loo_variance_"] < state["scatter_"]).any():
+                raise errors.StateError("'loo_variance_' of the state is less than its 'scatter_'.")
         return super().set_state(state)
 
 
@@ -166,17 +175,27 @@ def _learn(model, features, Y, noise):
     np.fill_diagonal(learned["correlation_"], 1.0)
     for name in ("coef_", "loo_mean_", "loo_variance_"):
         learned[name] = np.ascontiguousarray(learned[name].T)  # as from a file, to the last bit
-    if same is not None:  # these depend on the output by its penalty, if at all
-        for name in ("feature_mean_", "offset_"):
-            learned[name] = learned[name][:1]
-        if np.ptp(learned["alpha_"]) == 0:
-            learned["root_"] = learned["root_"][:1]
+    for names in (("feature_mean_", "offset_"), ("root_",)):  # once, where all outputs share them
+        if all((learned[name] == learned[name][0]).all() for name in names):
+            learned.update({name: learned[name][:1] for name in names})
     return learned
+
+
+def _solved(model, design, y):
+    """Solve, unless the solution goes through all runs, so that nobody can see its errors."""
+    solved = model._solve(design, y)
+    if solved[1].left <= 0:
+        raise errors.InputError(
+            f"{type(model).__name__} with {design.features.shape[1]} features passes through all "
+            f"{len(y)} runs, and would take itself for exact: take fewer features or more runs, or "
+            f"a larger penalty."
+        )
+    return solved
 
 
 def _plain(model, design, y):
     """Learn one output without declared noise."""
-    solved = model._solve(design, y)
+    solved = _solved(model, design, y)
     scatter = model._scale(design, solved[1], solved[0])
     return _summary(design, y, solved, scatter, scatter)
 
@@ -192,9 +211,9 @@ def _noisy(model, features, y, noise):
     for _ in range(model._rounds):
         unit = scatter + noise.min()
         design = Design(features, unit / (scatter + noise), unit)
-        solved = model._solve(design, y)
+        solved = _solved(model, design, y)
         square = np.square(solved[1].errors[:, 0])
-        left = max(len(y) - solved[1].freedom, 1e-3)
+        left = max(solved[1].left, 1e-3)
 
         def surplus(s, square=square, left=left):
             return model._surplus(square / (s + noise), left)
@@ -209,7 +228,7 @@ def _noisy(model, features, y, noise):
 
 def _summary(design, y, solved, unit, scatter):
     """Name what was learned of one output."""
-    alpha, solution, root = solved
+    alpha, solution, root, base = solved
     stays = np.maximum(1.0 - solution.leverage, 1e-12)
     left_out = solution.errors[:, 0] / stays
     gain = unit * solution.leverage / (design.weight * stays)
@@ -219,8 +238,8 @@ def _summary(design, y, solved, unit, scatter):
         "alpha_": float(alpha),
         "scatter_": float(scatter),
         "unit_": float(unit),
-        "feature_mean_": design.mean,
-        "offset_": 1.0 / design.total,
+        "feature_mean_": base.mean,
+        "offset_": 1.0 / base.total,
         "root_": root,
         "loo_mean_": y[:, 0] - left_out,
         "loo_variance_": scatter + gain,

@@ -13,11 +13,13 @@ is taken off s^2, and what of it passes into f, :math:`\sum_i L_i^2 N_i`, is put
 from abc import abstractmethod
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from equatorium import Dense, Diagonal, Emulator, Gaussian, Weighted, errors, state_array
 from equatorium_regression.choices import Setting, whole
-from equatorium_regression.metric import candidates, spread
+from equatorium_regression.metric import candidates, coordinates, spread
 from equatorium_regression.neighbours import Neighbours
+from equatorium_regression.states import near, outputs
 
 _TRIES = 1000  # runs that are left out for each setting
 _RESIDUALS = 10_000  # runs whose errors are kept
@@ -87,7 +89,7 @@ class Local(Emulator):
         rows = _some(len(X), _TRIES)
         best = np.inf
         for M in maps:
-            self.points_ = X @ M
+            self.points_ = coordinates(X, 0.0, M)
             near = Neighbours(self.points_)
             distance, index = near.others(rows, self._most(len(X) - 1))
             tried = {}
@@ -103,7 +105,9 @@ class Local(Emulator):
 
     def _most(self, n):
         """Return the largest number of neighbours that is looked for, of n."""
-        return min(n, whole(self.max_neighbours, "max_neighbours"))
+        most = whole(self.max_neighbours, "max_neighbours")
+        asked = 1 if self.neighbours is None else whole(self.neighbours, "neighbours")
+        return min(n, max(most, asked))
 
     def _score(self, setting, distance, index, rows):
         """Return the mean squared error of runs left out, outputs in units of their spread."""
@@ -136,7 +140,7 @@ class Local(Emulator):
         return error
 
     def _predict_dist(self, X):
-        query = (X - self.centre_) @ self.metric_
+        query = coordinates(X, self.centre_, self.metric_)
         return self._distribution(query, self._near.nearest, self._near_residuals.nearest, query)
 
     def loo(self):
@@ -147,6 +151,7 @@ class Local(Emulator):
         Prediction
             Of the n runs; metric, bandwidth and ridge stay as they were chosen with all of them.
         """
+        check_is_fitted(self)
         if len(self.rows_) < len(self.points_):
             raise errors.InputError(
                 f"the errors of {len(self.rows_)} of {len(self.points_)} runs are known, not of "
@@ -166,11 +171,11 @@ class Local(Emulator):
         weight = weight / weight.sum(axis=1, keepdims=True)
         residual = self.residuals_[index]
         square = (weight[:, None] @ np.square(residual))[:, 0]
-        # A trace of all residuals: neighbours that agree by chance are not certain.
-        square = square + _TRACE * self._mean_square
         if self.noise_ is not None:
             noise = (weight[:, None] @ self.noise_[self.rows_][index])[:, 0]
             square = np.maximum(square - noise, 0.0)
+        # A trace of all residuals: neighbours that agree by chance are not certain.
+        square = square + _TRACE * self._mean_square
         variance = (1.0 + gain)[:, None] * square + passed
         if self.distribution == "weighted":
             return _scattered(mean, variance, residual, weight)
@@ -183,14 +188,16 @@ class Local(Emulator):
         """Take on what was learned, checked, and prepare the search."""
         if state:
             n, r = np.shape(state_array(state, "points_", (None, None)))
-            d, p = state.get("n_features_in_"), state.get("n_outputs_")
+            near(state["points_"], "points_")
+            d, p = state.get("n_features_in_"), outputs(state)
             state_array(state, "outputs_", (n, p))
             state_array(state, "metric_", (d, r))
             state_array(state, "centre_", (d,))
-            if (state_array(state, "weight_", (n,)) < 0).any():
-                raise errors.StateError("'weight_' of the state holds negative numbers.")
-            if state.get("noise_", 0) is not None:
-                state_array(state, "noise_", (n, p))
+            if (state_array(state, "weight_", (n,)) <= 0).any():
+                raise errors.StateError("'weight_' of the state must be positive.")
+            noise = state.get("noise_", 0)
+            if noise is not None and (state_array(state, "noise_", (n, p)) < 0).any():
+                raise errors.StateError("'noise_' of the state holds negative numbers.")
             rows = state_array(state, "rows_", (None,), "i")
             state_array(state, "residuals_", (len(rows), p))
             if not len(rows) or rows.min() < 0 or rows.max() >= n:

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from equatorium import errors
-from equatorium_regression.choices import windows
+from equatorium_regression.choices import number, windows
 from equatorium_regression.local import Local
 from equatorium_regression.smoothing import gaussian, local_lines, tricube
 
@@ -64,12 +63,10 @@ class LocalLinear(Local):
         return {"neighbours": 12}
 
     def _settings(self, distance):
-        ridge = 0.01 if self.ridge is None else self.ridge
-        if isinstance(ridge, bool) or not isinstance(ridge, int | float) or not 0 <= ridge < np.inf:
-            raise errors.InputError(f"ridge must be a number from 0 on or None, not {ridge!r}.")
+        ridge = 0.01 if self.ridge is None else number(self.ridge, "ridge")
         least = self.points_.shape[1] + 2
         found = windows(self, distance, least)
-        return [setting._replace(ridge=float(ridge)) for setting in found]
+        return [setting._replace(ridge=ridge) for setting in found]
 
     def _refined(self, setting):
         if self.ridge is not None:
@@ -81,5 +78,4 @@ class LocalLinear(Local):
         weight = (gaussian(distance, h) if h else tricube(distance)) * self.weight_[index]
         last = distance[:, -1]
         length = np.full(len(last), h) if h else np.where(last > 0, last, 1.0)
-        offset = self.points_[index] - query[:, None]
-        return local_lines(offset, weight, length, setting.ridge)
+        return local_lines(self.points_[index], query, weight, length, setting.ridge)

@@ -26,14 +26,25 @@ _ROWS = 2000
 _NEIGHBOURS = 50
 
 
+FAR = 1e100
+
+
 def spread(values):
     """Return the standard deviation of each column; 1 where it does not vary.
 
     >>> spread(np.array([[0.0, 5.0], [2.0, 5.0]])).tolist()
     [1.0, 1.0]
     """
-    scatter = values.std(axis=0)
-    return np.where(scatter > 1e-13 * np.abs(values).max(axis=0), scatter, 1.0)
+    most = np.abs(values).max(axis=0)
+    most = np.where(most > 0, most, 1.0)
+    scatter = (values / most).std(axis=0)  # squares of very large or small values are none
+    return np.where(scatter > 1e-13, scatter * most, 1.0)
+
+
+def coordinates(X, centre, metric):
+    """Return points X (m, d) in a metric (d, r); those at infinity, nearly, are just far away."""
+    far = FAR / np.maximum(np.abs(metric).max(axis=1), 1e-200)
+    return np.clip(X - centre, -far, far) @ metric
 
 
 def candidates(metric, X, Y):

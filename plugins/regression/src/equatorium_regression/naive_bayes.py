@@ -4,6 +4,7 @@ import numpy as np
 
 from equatorium import errors, state_array
 from equatorium_regression.densities import Densities
+from equatorium_regression.states import classes, near
 
 _LEAST = 1e-9  # of the variance of an input
 
@@ -46,8 +47,8 @@ class NaiveBayes(Densities):
     def set_state(self, state):
         """Take on what was learned, checked."""
         if state:
-            shape = (len(state.get("classes_", ())), state.get("n_features_in_"))
-            state_array(state, "means_", shape)
+            shape = (classes(state), state.get("n_features_in_"))
+            near(state_array(state, "means_", shape), "means_")
             if (state_array(state, "variances_", shape) <= 0).any():
                 raise errors.StateError("'variances_' of the state must be positive.")
         return super().set_state(state)

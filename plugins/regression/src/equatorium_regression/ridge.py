@@ -1,27 +1,16 @@
 """Linear regression with small coefficients: ridge."""
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from equatorium import errors, state_array
 from equatorium_regression.box import Terms
-from equatorium_regression.choices import whole
+from equatorium_regression.choices import number, whole
 from equatorium_regression.features import count, terms
 from equatorium_regression.metric import spread
 
 _ALPHAS = np.geomspace(1e-8, 1e4, 37)
 _MOST_TERMS = 2000
-
-
-def positive(value, name):
-    """Return an option that must be a number from 0 on.
-
-    >>> positive(0.5, "alpha")
-    0.5
-    """
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not 0 <= value < np.inf:
-        raise errors.InputError(f"{name} must be a number from 0 on or None, not {value!r}.")
-    return float(value)
 
 
 class Scaled(Terms):
@@ -53,6 +42,7 @@ class Scaled(Terms):
         InputError
             If the degree is above 1.
         """
+        check_is_fitted(self)
         if self.powers_.sum(axis=1).max() > 1:
             raise errors.InputError("a polynomial of higher degree is no line: take degree=1.")
         zero = np.zeros((1, self.n_features_in_))
@@ -98,6 +88,6 @@ class Ridge(Scaled):
 
     def _penalty(self, design, y):
         if self.alpha is not None:
-            return positive(self.alpha, "alpha") * design.total
+            return number(self.alpha, "alpha") * design.total
         alphas = _ALPHAS * design.total
         return float(alphas[int(np.argmin(design.left_out_squares(y, alphas)))])

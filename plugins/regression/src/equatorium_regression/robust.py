@@ -12,6 +12,7 @@ from sklearn.linear_model import (
 )
 
 from equatorium import errors, state_array
+from equatorium_regression.choices import number, seed
 from equatorium_regression.design import Design, Solution
 from equatorium_regression.ridge import Scaled
 
@@ -40,7 +41,7 @@ class Robust(Scaled):
     ----------
     method : str
     threshold : float
-        Of ``huber``, above 1: 1.35 keeps 95 % of the efficiency on normal errors.
+        Of ``huber``, from 1 on: 1.35 keeps 95 % of the efficiency on normal errors.
     random_state : int or None
         Of the subsets of ``theil-sen`` and ``ransac``.
 
@@ -72,6 +73,8 @@ class Robust(Scaled):
             )
         if self.method not in _METHODS:
             raise errors.InputError(f"method must be one of {_METHODS}, not {self.method!r}.")
+        number(self.threshold, "threshold", 1.0, other="")
+        seed(self.random_state)
         self._prepare(X)
         self._learn_best(X, Y, noise, [{}])
         error = (Y - self._predict_dist(X).mean) / np.sqrt(_above_zero(self._variance(noise)))
@@ -85,7 +88,7 @@ class Robust(Scaled):
         return self.scatter_ + (0.0 if noise is None else noise)
 
     def _solve(self, design, y):
-        y = y[:, 0]
+        n, y = len(y), y[:, 0]
         middle = np.median(y)
         size = float(_NORMAL * np.median(np.abs(y - middle))) or float(y.std()) or 1.0
         slopes, intercept = self._estimate(design, (y - middle) / size, size)
@@ -94,12 +97,12 @@ class Robust(Scaled):
         white = np.abs(errors_) * design.root[:, 0]
         good = white <= _FAR * _NORMAL * np.median(white)
         some = Design(design.features[good], design.weight[good])
-        leverage = np.zeros(len(y))  # a run that is left aside anyway has no say
+        leverage = np.zeros(n)  # a run that is left aside anyway has no say
         leverage[good] = some.solve(y[good, None], 0.0).leverage
         found = Solution(
-            slopes[:, None], np.array([intercept]), errors_[:, None], leverage, 1.0 + some.rank
+            slopes[:, None], np.array([intercept]), errors_[:, None], leverage, n - 1 - some.rank
         )
-        return 0.0, found, some.covariance_root(0.0)
+        return 0.0, found, some.covariance_root(0.0), some
 
     def _estimate(self, design, y, size):
         """Return slopes (d,) and intercept of y / size, errors in units of their own."""
@@ -136,8 +139,7 @@ class Robust(Scaled):
 
     def _scale(self, design, solution, alpha):
         white = np.square(solution.errors[:, 0]) * design.weight
-        left = len(white) - solution.freedom
-        return float(np.median(white)) * _NORMAL**2 * len(white) / left if left > 0 else 0.0
+        return float(np.median(white)) * _NORMAL**2 * len(white) / solution.left
 
     def _surplus(self, ratio, left):
         return float(np.median(ratio)) * _NORMAL**2 * len(ratio) - left

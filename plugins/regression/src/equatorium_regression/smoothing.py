@@ -6,6 +6,7 @@ Leave one out is then as cheap as a prediction: the run is no neighbour of itsel
 import numpy as np
 
 FLAT = 1e-12  # the least ridge: slopes in directions without neighbours are zero
+_TINY = 1e-16
 
 
 def gaussian(distance, h):
@@ -29,7 +30,7 @@ def tricube(distance):
     return (1 - ratio**3) ** 3
 
 
-def local_lines(offset, weight, length, ridge):
+def local_lines(points, query, weight, length, ridge):
     r"""Return the weights (m, k) with which a straight line through neighbours gives its value.
 
     With rows :math:`a_i = (1, (x_i - x) / h)` and weights :math:`w_i`,
@@ -41,17 +42,25 @@ def local_lines(offset, weight, length, ridge):
 
     Parameters
     ----------
-    offset : ndarray, shape (m, k, r)
-        Neighbours minus the point.
+    points : ndarray, shape (m, k, r)
+        The neighbours, the nearest first.
+    query : ndarray, shape (m, r)
     weight : ndarray, shape (m, k)
     length : ndarray, shape (m,)
         The h of the point, in units of which slopes are taken.
     ridge : float
     """
-    A, G = _normal(offset, weight, length, ridge)
-    first = np.zeros((len(A), A.shape[2], 1))
-    first[:, 0] = 1.0
-    L = weight * (A @ np.linalg.solve(G, first))[..., 0]
+    share = weight / weight.sum(axis=1, keepdims=True)
+    # About the neighbours' own mean: far from them, the matrix above would be singular to rounding.
+    nearest = points[:, :1]
+    mean = share[:, None] @ (points - nearest)
+    A = (points - nearest - mean) / length[:, None, None]
+    G = np.swapaxes(A, 1, 2) @ (share[..., None] * A)
+    slope = np.arange(A.shape[2])
+    size = np.trace(G, axis1=1, axis2=2)[:, None]
+    G[:, slope, slope] += ridge + FLAT * np.maximum(size, _TINY)
+    away = np.swapaxes(nearest - query[:, None] + mean, 1, 2) / length[:, None, None]
+    L = share * (1.0 - (A @ np.linalg.solve(G, away))[..., 0])
     return L / L.sum(axis=1, keepdims=True)  # of equal values, this value to the last digit
 
 

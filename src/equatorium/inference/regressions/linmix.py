@@ -99,10 +99,10 @@ class LinMix(PointwiseModel):
         Raises
         ------
         InputError
-            If some y are limits: which are would change from draw to draw.
+            If there are none to draw; `why_no_data` says why.
         """
-        if self.limit.any():
-            raise InputError("Some y are upper limits. No data can be drawn like them.")
+        if reason := self.why_no_data():
+            raise InputError(f"No data can be drawn from this likelihood: {reason}.")
         values, rng, n = self._at(theta), generator(rng), len(self.x)
         weights = np.exp(_log_weights(values, self.components)).ravel()
         which = 1 + rng.choice(self.components, n, p=weights / weights.sum())
@@ -112,6 +112,12 @@ class LinMix(PointwiseModel):
         eta = eta[0] + values["scatter"].item() * rng.standard_normal(n)
         errors = Dense(self.covariance).sample(1, rng)[0]
         return np.concatenate([xi + errors[:, 0], eta + errors[:, 1]])
+
+    def why_no_data(self) -> str:
+        """Say why no data can be drawn; nothing if they can."""
+        if not self.limit.any():
+            return ""
+        return "some y are upper limits, and which would change with each draw"
 
     def with_data(self, data: Any) -> Self:
         """Give the same model, its priors included, of other data: all x, then all y, (2 n,)."""

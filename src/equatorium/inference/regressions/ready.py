@@ -85,7 +85,7 @@ class ReadyModel(ABC):
 
     def _at(self, theta: Any) -> Values:
         """Values (1, 1) of all parameters at one point theta (d,) of the space."""
-        columns = self.space.complete(np.asarray(theta, dtype=np.float64)[None]).T[:, :, None]
+        columns = self.space.complete(vector(theta, "theta")[None]).T[:, :, None]
         return dict(zip(self.space.all_names, columns, strict=True))
 
     def _nothing(self) -> Values:

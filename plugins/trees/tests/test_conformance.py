@@ -1,0 +1,3 @@
+from equatorium.testing import conformance
+
+test_conformance = conformance("equatorium-trees")
