@@ -88,7 +88,8 @@ class FreeContinuum(Operator):
     std: Any = 0.1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.degree, Integral) or self.degree < 0:
+        whole = isinstance(self.degree, Integral) and not isinstance(self.degree, bool)
+        if not whole or self.degree < 0:
             raise InputError(f"degree must be a whole number >= 0, but it is {self.degree!r}.")
         many = isinstance(self.std, Sequence | np.ndarray)
         std = tuple(self.std) if many else (self.std,) * (self.degree + 1)
