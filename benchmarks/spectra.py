@@ -7,14 +7,17 @@ ten random splits into 80 % and 20 %; all stars, and those of 4000 < Teff < 8000
 
 1. k-NN (5, by inverse distance) and trend-gp on the same 25 principal components of the flux:
    errors of log Teff, log g, [Fe/H]; gains are paired over splits, with their standard error.
-2. Embedded(pca, trend-gp) from labels to 859 pixels of 4.5 Angstrom. Stars of equal labels differ,
-   some by much more than most: those that leave-one-out errors call strange (``outliers``) do not
-   train, and errors follow Student's t, with the degrees of freedom and the scale that make the
-   errors of all training stars likeliest. Coverage of the pixels' 68 % intervals over all held-out
-   stars, with a band by a bootstrap over stars.
+2. Embedded(pca, trend-gp) from labels to the continuum-normalised flux of 3900 to 7500 Angstrom in
+   pixels of 4.5. Stars of equal labels differ, some by much more than most: those that
+   leave-one-out errors call strange (``outliers``) do not train, and errors follow Student's t,
+   with the degrees of freedom and the scale that make the errors of all training stars likeliest.
+   Coverage of the pixels' 68 % intervals over all held-out stars, with a band by a bootstrap over
+   stars.
 3. Labels of held-out stars by emcee, from their spectra compressed to components, with that t and
    the density of the training stars as the prior; beside the catalogue, with its errors (100 K,
-   0.2 dex, 0.1 dex) added to the posterior's, and without.
+   0.2 dex, 0.1 dex) added to the posterior's, and without. No spectrum tells that a label is a
+   blunder: also with a share of each label that is as any star's, the likeliest for those of the
+   training stars.
 
 What is finished is kept in ``results/spectra`` and not done again.
 """
@@ -37,7 +40,6 @@ from equatorium.errors import NotConvergedWarning
 
 FOLDER = os.environ.get("EQUATORIUM_DATA", Path(__file__).resolve().parents[2] / "shared/data")
 NAMES = ("log Teff", "log g", "[Fe/H]")
-TEN = 10  # stars at a time
 CATALOGUE = (100.0, 0.2, 0.1)  # K, dex, dex
 COMPONENTS = 25
 SPACE = eq.Space(
@@ -49,7 +51,7 @@ SPACE = eq.Space(
 )
 
 
-def stars(cool: bool) -> tuple[np.ndarray, eq.Spectra]:
+def stars(cool: bool, normalised: bool = False) -> tuple[np.ndarray, eq.Spectra]:
     """Labels (n, 3) and spectra in pixels of 4.5 Angstrom."""
     file = np.load(Path(FOLDER) / "spectra" / "miles_stars.npz")
     labels = np.column_stack([file["teff"], file["logg"], file["feh"]]).astype(float)
@@ -57,7 +59,8 @@ def stars(cool: bool) -> tuple[np.ndarray, eq.Spectra]:
     if cool:
         good &= (labels[:, 0] > 4000) & (labels[:, 0] < 8000)
     spectra = eq.Spectra(file["wave"], file["flux"][good], medium="air", names=file["name"][good])
-    return labels[good], spectra.resampled(spectra.wavelength[2::5][:-1])
+    spectra = spectra.resampled(spectra.wavelength[2::5][:-1])
+    return labels[good], spectra.select(3900, 7500).normalised(3) if normalised else spectra
 
 
 def logged(labels: np.ndarray) -> np.ndarray:
@@ -136,26 +139,35 @@ def tails(squared: np.ndarray, k: int = COMPONENTS) -> tuple[float, float]:
     return float(nu), float(scale)
 
 
-def pixels(seed: int) -> dict:
-    """How many pixels of each held-out star lie inside their 68 % intervals."""
-    labels, spectra = stars(cool=True)
+def emulated(seed: int) -> dict:
+    """Pixels of held-out stars inside their 68 % intervals, and rough labels."""
+    labels, spectra = stars(cool=True, normalised=True)
     train, test = split(len(labels), seed)
     surrogate, nu, scale = trained(labels[train], spectra[train])
     seen = surrogate.predict(labels[test])
     pit = stats.t(nu).cdf((spectra.flux[test] - seen.mean) / seen.std / np.sqrt(scale))
-    return {"coverage": (np.abs(pit - 0.5) < 0.34).mean(axis=1), "t": [nu, scale]}
+    prior = Prior(labels[train], scaled(surrogate, scale), nu)
+    components = surrogate.emulator.embedder_.transform(spectra.flux)
+    known = prior.posterior(components[train])
+    return {
+        "stars": test,
+        "coverage": (np.abs(pit - 0.5) < 0.34).mean(axis=1),
+        "t": [nu, scale],
+        "blunders": blunders(known, labels[train], prior),
+        "prior": [prior.labels.mean(axis=0), prior.labels.std(axis=0)],
+        "rows": compared(*prior.posterior(components[test]), labels[test]),
+    }
 
 
-def inferred(seed: int, part: int) -> dict:
-    """Labels of ten held-out stars of one split."""
-    labels, spectra = stars(cool=True)
+def inferred(seed: int, many: int) -> dict:
+    """Labels of the first held-out stars of a split by emcee."""
+    labels, spectra = stars(cool=True, normalised=True)
     train, test = split(len(labels), seed)
     surrogate, nu, scale = trained(labels[train], spectra[train])
-    density = stats.gaussian_kde(SPACE.to_unit(labels[train]).T)
-    wide = Scaled(surrogate.emulator.emulator_, scale)
-    wide.fit(SPACE.to_unit(labels[:2]), np.zeros((2, COMPONENTS)))
-    rows = []
-    for i in test[part * TEN : (part + 1) * TEN]:
+    wide = scaled(surrogate, scale)
+    prior = Prior(labels[train], wide, nu)
+    found = []
+    for i in test[:many]:
         observation = eq.Observation(
             spectra.flux[i], np.full(spectra.p, 0.005), spectra.outputs.coords
         )
@@ -166,18 +178,84 @@ def inferred(seed: int, part: int) -> dict:
             df=nu,
             override="judged by its pixels' PIT",
         )
-        posterior = eq.Posterior(
-            SPACE, likelihood, prior=lambda theta: density.logpdf(SPACE.to_unit(theta).T)
-        )
+        posterior = eq.Posterior(SPACE, likelihood, prior=prior.log_density)
         sampler = eq.sampler(
-            "emcee", walkers=8, until={"rhat": 1.1, "ess": 60}, first_check=100, max_steps=1000
+            "emcee", walkers=8, until={"rhat": 1.1, "ess": 60}, first_check=60, max_steps=480
         )
-        draws = sampler.run(posterior, rng=int(i), progress=False)
-        found, true = logged(draws.flat), logged(labels[[i]])[0]
-        catalogue = (CATALOGUE[0] / labels[i, 0] / np.log(10), *CATALOGUE[1:])
-        rows.append([*(found.mean(axis=0) - true), *found.std(axis=0), *catalogue])
-    names = [spectra.names[i] for i in test[part * TEN : (part + 1) * TEN]]
-    return {"rows": rows, "t": [nu, scale], "names": names}
+        starts = prior.starts(small.observation.values, int(i))
+        draws = logged(sampler.run(posterior, rng=int(i), progress=False, starts=starts).flat)
+        found.append([draws.mean(axis=0), draws.std(axis=0)])
+    return {
+        "names": [spectra.names[i] for i in test[:many]],
+        "rows": compared(*np.swapaxes(found, 0, 1), labels[test[:many]]),
+    }
+
+
+def compared(mean: np.ndarray, std: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Means and standard deviations beside the catalogue and its errors, (n, 4, 3)."""
+    return np.stack([mean, std, logged(labels), error_of(labels)], axis=1)
+
+
+def error_of(labels: np.ndarray) -> np.ndarray:
+    """Errors of the catalogue, of log Teff in place of Teff."""
+    errors = np.tile(CATALOGUE, (len(labels), 1))
+    errors[:, 0] /= labels[:, 0] * np.log(10)
+    return errors
+
+
+def scaled(surrogate: eq.Surrogate, scale: float) -> Scaled:
+    """The emulator of the components."""
+    wide = Scaled(surrogate.emulator.emulator_, scale)
+    return wide.fit(SPACE.sample(2, 0), np.zeros((2, COMPONENTS)))
+
+
+class Prior:
+    """The density of the training stars, and draws of it with what the emulator says of them."""
+
+    def __init__(self, labels: np.ndarray, emulator: eq.Emulator, nu: float, size: int = 5000):
+        self.density = stats.gaussian_kde(SPACE.to_unit(labels).T)
+        unit = self.density.resample(size, seed=0).T
+        unit = unit[((unit > 0) & (unit < 1)).all(axis=1)]
+        self.theta, self.nu = SPACE.from_unit(unit), nu
+        self.labels = logged(self.theta)
+        predicted = emulator.predict_dist(unit)
+        self.factor = np.linalg.inv(np.linalg.cholesky(predicted.cov().dense()))
+        self.mean = (self.factor @ predicted.mean[:, :, None])[:, :, 0]
+        self.log_det = -np.log(np.diagonal(self.factor, axis1=1, axis2=2)).sum(axis=1)
+
+    def log_density(self, theta: np.ndarray) -> np.ndarray:
+        return self.density.logpdf(SPACE.to_unit(theta).T)
+
+    def weights(self, components: np.ndarray) -> np.ndarray:
+        """Weights of the draws for one star."""
+        squared = np.square(self.factor @ components - self.mean).sum(axis=1)
+        log_w = -self.log_det - (self.nu + COMPONENTS) / 2 * np.log1p(squared / self.nu)
+        w = np.exp(log_w - log_w.max())
+        return w / w.sum()
+
+    def starts(self, components: np.ndarray, seed: int) -> np.ndarray:
+        """Where chains may start: by weight, one in ten by the prior."""
+        rng, w = np.random.default_rng(seed), self.weights(components)
+        return self.theta[rng.choice(len(w), 400, p=0.9 * w + 0.1 / len(w))]
+
+    def posterior(self, components: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard deviations of the labels of stars, from weighted draws."""
+        w = np.stack([self.weights(z) for z in components])
+        mean = w @ self.labels
+        return mean, np.sqrt(np.maximum(w @ self.labels**2 - mean**2, 0.0))
+
+
+def blunders(
+    found: tuple[np.ndarray, np.ndarray], labels: np.ndarray, prior: Prior, steps: int = 200
+) -> np.ndarray:
+    """Likeliest shares (3,) of catalogue labels that are as any star's, by EM."""
+    spread = np.hypot(found[1], error_of(labels))
+    near = stats.norm.pdf(logged(labels), found[0], spread)
+    far = stats.norm.pdf(logged(labels), prior.labels.mean(axis=0), prior.labels.std(axis=0))
+    share = np.full(3, 0.05)
+    for _ in range(steps):
+        share = np.mean(share * far / (share * far + (1 - share) * near), axis=0)
+    return share
 
 
 def kept(path: Path, make, *args) -> dict:
@@ -207,35 +285,51 @@ def print_components(results: list[dict], title: str) -> None:
 
 
 def print_pixels(results: list[dict]) -> None:
+    """Stars held out in several splits are drawn together."""
+    star = np.concatenate([r["stars"] for r in results])
     share = np.concatenate([r["coverage"] for r in results])
-    draws = np.random.default_rng(0).choice(share, (4000, share.size)).mean(axis=1)
-    low, high = np.quantile(draws, [0.005, 0.995])
+    times = np.bincount(star)
+    total, times = np.bincount(star, share)[times > 0], times[times > 0]
+    draws = np.random.default_rng(0).choice(times.size, (4000, times.size))
+    low, high = np.quantile(total[draws].sum(axis=1) / times[draws].sum(axis=1), [0.005, 0.995])
     print(
-        f"\nPixels of {share.size} held-out stars: 68 % intervals hold {100 * share.mean():.1f} %",
-        end=" ",
+        f"\nPixels of {share.size} held-out spectra of {times.size} stars: 68 % intervals hold "
+        f"{100 * share.mean():.1f} % (99 % by bootstrap over stars: {100 * low:.1f} to "
+        f"{100 * high:.1f} %)"
     )
-    print(f"(99 % by bootstrap over stars: {100 * low:.1f} to {100 * high:.1f} %)")
 
 
-def print_inferred(results: list[dict]) -> None:
-    rows = np.concatenate([np.array(r["rows"]).reshape(-1, 9) for r in results])
-    n = len(rows)
+def print_inferred(results: list[dict], splits: list[dict], title: str) -> None:
+    rows = np.concatenate([np.array(r["rows"]) for r in results])
+    each = [len(r["rows"]) for r in results]
+    share = np.repeat([s["blunders"] for s in splits], each, axis=0)
+    far, width = np.repeat([s["prior"] for s in splits], each, axis=0).swapaxes(0, 1)
+    mean, std, true, error = rows.swapaxes(0, 1)
+    n, none = len(rows), np.zeros((len(rows), 3))
     low, high = (k / n for k in stats.binom.interval(0.99, n, 0.68))
-    print(
-        f"Labels of {n} held-out stars by emcee; the 99 % band of 68 % is {low:.3f} to {high:.3f}"
-    )
-    for title, var in (
-        ("with catalogue errors", rows[:, 3:6] ** 2 + rows[:, 6:] ** 2),
-        ("posterior alone", rows[:, 3:6] ** 2),
+    print(f"Labels of {n} held-out stars {title}; the 99 % band of 68 % is {low:.3f} to {high:.3f}")
+    print(f"  blunders {', '.join(f'{100 * s:.1f}' for s in share.mean(axis=0))} %")
+    for case, one, s in (
+        ("posterior alone", std, none),
+        ("with catalogue errors", np.hypot(std, error), none),
+        ("and its blunders", np.hypot(std, error), share),
     ):
-        z = rows[:, :3] / np.sqrt(var)
+        pit = (1 - s) * stats.norm.cdf(true, mean, one) + s * stats.norm.cdf(true, far, width)
+        middle = (1 - s) * mean + s * far
+        variance = (1 - s) * (one**2 + (mean - middle) ** 2)
+        variance += s * (width**2 + (far - middle) ** 2)
+        z2 = (true - middle) ** 2 / variance
         for j, name in enumerate(NAMES):
             print(
-                f"  {title:21s} {name:9s} coverage {np.mean(np.abs(z[:, j]) < 0.9945):.3f}, "
-                f"mean z2 {np.mean(z[:, j] ** 2):.2f}, median |z| {np.median(np.abs(z[:, j])):.2f}"
+                f"  {case:21s} {name:9s} coverage {np.mean(np.abs(pit[:, j] - 0.5) < 0.34):.3f}, "
+                f"mean z2 {z2[:, j].mean():.2f}, median {np.median(z2[:, j]):.2f}"
             )
+        print(
+            f"  {case:21s} pooled    coverage {np.mean(np.abs(pit - 0.5) < 0.34):.3f}, "
+            f"mean z2 {z2.mean():.2f}"
+        )
     for j, name in enumerate(NAMES):
-        rmse, sd = np.sqrt(np.mean(rows[:, j] ** 2)), np.median(rows[:, 3 + j])
+        rmse, sd = np.sqrt(np.mean((mean - true)[:, j] ** 2)), np.median(std[:, j])
         print(f"  {name:9s} rmse {rmse:.4f}, median standard deviation {sd:.4f}")
 
 
@@ -255,16 +349,12 @@ def main() -> None:
             for s in range(args.splits)
         ]
         print_components(results, title)
-    folds = range(args.splits)
-    print_pixels([kept(args.folder / f"pixels-{s}.json", pixels, s) for s in folds])
-    parts = range(-(-args.stars // (TEN * args.splits)))
-    print_inferred(
-        [
-            kept(args.folder / f"inferred-{s}-{part}.json", inferred, s, part)
-            for part in parts
-            for s in folds
-        ]
-    )
+    folds, many = range(args.splits), -(-args.stars // args.splits)
+    splits = [kept(args.folder / f"emulated-{s}.json", emulated, s) for s in folds]
+    print_pixels(splits)
+    print_inferred(splits, splits, "by weighted draws of the prior")
+    results = [kept(args.folder / f"inferred-{s}-{many}.json", inferred, s, many) for s in folds]
+    print_inferred(results, splits, "by emcee")
 
 
 if __name__ == "__main__":

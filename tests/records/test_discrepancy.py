@@ -197,3 +197,21 @@ def test_the_noise_of_a_spectrum_is_kept_in_bands():
     assert total.logdet() == pytest.approx(np.linalg.slogdet(dense)[1], rel=1e-9)
     long = Discrepancy(0.02, length={"wavelength": 200.0}).covariance(seen)
     assert not isinstance(long, Banded)
+
+
+@pytest.mark.parametrize(("q", "length", "error"), [(1000, 6.0, 1e-4), (500, 1.0, 0.0)])
+def test_the_likelihood_of_bands_is_the_dense_one_where_noise_is_small(
+    q, length, error, monkeypatch
+):
+    wave = np.arange(5000.0, 5000.0 + q)
+    seen = Observation(np.ones(q), np.full(q, 0.05), {"wavelength": wave})
+    noise = Discrepancy(1.0, length={"wavelength": length})
+    r, found = None, []
+    for many in (q, q + 1):  # bands, then not
+        monkeypatch.setattr("equatorium.records.discrepancy._MANY", many)
+        own = noise.covariance(seen)
+        assert isinstance(own, Banded) == (many == q)
+        total = own + Diagonal(np.full(q, error**2)) if error else own
+        r = total.sample(1, 0)[0] if r is None else r
+        found.append(total.mahalanobis(r) + total.logdet())
+    assert found[0] == pytest.approx(found[1], rel=0, abs=2e-6)  # of twice the logarithm

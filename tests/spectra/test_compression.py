@@ -61,3 +61,5 @@ def test_an_emulator_without_components_is_refused(library):
         compressed(plain, star(surrogate, Y[0]))
     with pytest.raises(InputError, match="fewer than the 3"):
         compressed(surrogate, star(surrogate, Y[0]).subset([0, 1]))
+    with pytest.raises(InputError, match="observation"):
+        compressed(surrogate, Y[0])

@@ -130,6 +130,20 @@ def test_a_free_continuum_is_the_integral_over_its_coefficients():
     assert seen.log_prob(y)[0] == pytest.approx(np.log(quad(integrand, -1, 1, points=[0.1])[0]))
 
 
+def test_a_free_continuum_takes_numbers_of_numpy_too():
+    given = FreeContinuum(np.int64(1), np.array([0.5, 0.1]))
+    assert (given.degree, given.std) == (1, (0.5, 0.1))
+
+
+def test_an_infinite_resolution_no_rotation_and_no_dust_change_nothing():
+    source = spectrum(1 - 0.1 * gauss(0.0, 40.0), variance=1e-4)
+    values = {n: np.array([x]) for n, x in (("vsini", 0.0), ("resolution", np.inf), ("A_V", 0.0))}
+    for operator in (Rotation(), LineSpread(), Extinction()):
+        seen = operator.apply(GRID, source, values)
+        assert seen.mean == pytest.approx(source.mean, abs=1e-12)
+        assert seen.variance == pytest.approx(source.variance, rel=1e-9)
+
+
 def test_a_tilted_spectrum_is_no_surprise_to_a_free_continuum_only():
     tilt = 1 + 0.15 * (2 * (GRID - GRID[0]) / np.ptp(GRID) - 1)
     source = spectrum(np.ones(GRID.size), variance=1e-4)
@@ -144,6 +158,13 @@ def test_a_tilted_spectrum_is_no_surprise_to_a_free_continuum_only():
         (lambda: Rotation(1.5), InputError, "limb_darkening"),
         (lambda: LineSpread(-1.0), InputError, "native"),
         (lambda: FreeContinuum(2.5), InputError, "degree"),
+        (
+            lambda: RadialVelocity().apply(
+                GRID, spectrum(gauss(0, 40)), {"v": np.array([-SPEED_OF_LIGHT])}
+            ),
+            InputError,
+            "below that of light",
+        ),
         (lambda: FreeContinuum(2, std=[1.0]), InputError, "3 for the degree 2"),
         (
             lambda: LineSpread(2000.0).apply(

@@ -29,6 +29,11 @@ def test_not_detected_is_not_the_same_as_not_observed():
     assert (Photometry.from_magnitudes(BANDS, m, 0.1).ivar[0, 1:] == 0).all()
 
 
+def test_what_surveys_write_for_nothing_is_not_observed():
+    seen = Photometry.from_magnitudes(BANDS, [[-9999.0, np.inf, 20.0]], [[0.1, 0.1, -1.0]])
+    assert seen.ivar.tolist() == [[0.0, 0.0, 0.0]] and np.isnan(seen.flux).all()
+
+
 def test_asinh_magnitudes_are_pogsons_where_bright_and_honest_where_faint():
     bright = Photometry.from_magnitudes(["g"], [[18.0]], [[0.01]], zero=0.0)
     mu, ivar = bright.asinh_rows(1e-10)
@@ -59,3 +64,11 @@ def test_errors_say_what_to_do():
         Photometry(["g"], [[1.0]], [[-1.0]])
     with pytest.raises(InputError, match="softening"):
         Photometry(["g"], [[1.0]], [[1.0]]).asinh_rows(0.0)
+    with pytest.raises(ShapeError, match="softening"):
+        Photometry(["g"], [[1.0]], [[1.0]]).asinh_rows([0.3, 0.3])
+    with pytest.raises(ShapeError, match="error must have"):
+        Photometry.from_magnitudes(BANDS, [[20.0, 20.0, 20.0]], [0.1, 0.1])
+    with pytest.raises(ShapeError, match="limit must have"):
+        Photometry.from_magnitudes(BANDS, [[20.0, 20.0, np.nan]], 0.1, limit=[24.0, 24.0])
+    with pytest.raises(InputError, match="sigma"):
+        Photometry.from_magnitudes(["g"], [[np.nan]], 0.1, limit=[24.0], sigma=0.0)

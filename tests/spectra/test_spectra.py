@@ -79,6 +79,14 @@ def test_new_pixels_outside_are_unobserved():
     assert seen.mask[:, :9].all() and not seen.mask[:, 12:].any()
 
 
+@pytest.mark.parametrize("least", [0.0, 1e-12, 0.5])
+def test_a_pixel_of_which_nothing_was_seen_is_unobserved_however_little_is_asked_for(least):
+    one = Spectra([1.0, 2.0, 3.0, 4.0], [[1.0, 2.0, np.nan, np.nan]])
+    seen = one.resampled([1.5, 2.5, 3.5, 9.0], least=least)
+    assert seen.mask.tolist() == [[False, False, True, True]]
+    assert seen.flux[0, :2].tolist() == [1.5, 2.0]
+
+
 def test_overlaps_of_pixels_conserve_flux():
     old, new = np.linspace(4000, 4100, 51), log_wavelengths(4010, 4090, 40.0)
     shares = overlaps(old, new).toarray()
@@ -197,6 +205,9 @@ def test_a_star_as_data():
     assert data.errors == pytest.approx(error[0, 5:201])
 
 
+STAR = Spectra(np.arange(5000.0, 5040.0), np.ones(40))
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -209,6 +220,13 @@ def test_a_star_as_data():
         (lambda: Spectra(WAVE, np.full(401, np.nan)).normalised(), InputError, "Spectrum 0"),
         (lambda: Spectra(WAVE, -np.ones(401)).normalised(), InputError, "not positive"),
         (lambda: Spectra.stacked([], WAVE), InputError, "no spectra"),
+        (lambda: STAR.rest_frame(velocity=3e5), InputError, "below that of light"),
+        (lambda: STAR.rest_frame(redshift=np.nan), InputError, "finite"),
+        (lambda: STAR.in_unit("K"), InputError, "'Angstrom' cannot be in 'K'"),
+        (lambda: STAR.in_unit("angstroms?"), InputError, "cannot be in"),
+        (lambda: STAR.normalised(degree=2.5), InputError, "whole number"),
+        (lambda: STAR.normalised(degree=-1), InputError, "whole number"),
+        (lambda: STAR.normalised(low=-1.0), InputError, "positive low"),
     ],
 )
 def test_errors_say_what_to_do(make, error, message):

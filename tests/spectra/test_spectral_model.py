@@ -8,7 +8,7 @@ import equatorium as eq
 from equatorium.errors import InputError, NotValidatedError
 from equatorium.records.covariance import Banded
 from equatorium.spectra.kernels import LineSpread, RadialVelocity, Rotation
-from equatorium.spectra.multiplying import FreeContinuum
+from equatorium.spectra.multiplying import Extinction, FreeContinuum
 from equatorium.spectra.spectral_model import SpectralModel
 
 PIXELS = np.linspace(5010.0, 5090.0, 100)
@@ -89,6 +89,25 @@ def test_pixels_beyond_the_emulated_ones_are_refused(stars):
         SpectralModel(stars, np.append(PIXELS[:-2], [5101.0, 5102.0]))
     with pytest.raises(InputError, match="margin of 2000 km/s"):
         SpectralModel(stars, PIXELS, margin=2000)
+
+
+def test_shifts_that_bring_in_what_was_not_emulated_are_refused(stars):
+    model = SpectralModel(stars, PIXELS, [RadialVelocity()], margin=400)
+    # The pixels begin 10 Angstrom inside: the model reaches there by a shift of about 590 km/s.
+    model.predict([[5500.0, -0.5, 550.0], [5500.0, -0.5, -550.0]])
+    for v in (650.0, -650.0):
+        with pytest.raises(InputError, match=r"room for velocities from -5\d\d"):
+            model.predict([[5500.0, -0.5, 0.0], [5500.0, -0.5, v]])
+    with pytest.raises(InputError, match="margin"):
+        SpectralModel(stars, PIXELS, margin=np.nan)
+    with pytest.raises(InputError, match="margin"):
+        SpectralModel(stars, PIXELS, margin=-100.0)
+
+
+def test_dust_in_another_unit_is_refused(stars):
+    SpectralModel(stars, PIXELS, [Extinction()])
+    with pytest.raises(InputError, match=r"Extinction\(unit='Angstrom'\)"):
+        SpectralModel(stars, PIXELS, [Extinction(unit="nm")])
 
 
 def test_data_at_other_wavelengths_are_refused(stars):

@@ -16,7 +16,7 @@ from equatorium.records.covariance import Banded, Covariance, Dense, Diagonal, L
 from equatorium.records.observation import Observation
 
 _MANY = 500  # data, from which correlations are kept in bands where these are few
-_NEGLIGIBLE = 1e-9  # correlation
+_NEGLIGIBLE = 1e-15  # correlation: the precision of numbers, or the matrix might be indefinite
 _WIDTH = 2.5  # mean spacings of the data, of the weights behind a slope
 
 

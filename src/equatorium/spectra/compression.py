@@ -61,6 +61,7 @@ def compressed(surrogate: Surrogate, observation: Observation) -> Compressed:
         components.
     """
     instance(surrogate, Surrogate, "surrogate")
+    instance(observation, Observation, "observation")
     emulator = surrogate.emulator
     if not isinstance(emulator, Embedded) or emulator.on != "y":
         raise InputError(

@@ -1,5 +1,7 @@
 """The continuum of spectra with absorption lines: a polynomial that clips more below than above."""
 
+from numbers import Integral
+
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
@@ -40,8 +42,14 @@ def continuum_of(
     Raises
     ------
     InputError
-        If a spectrum has too few observed pixels, or its continuum is not positive.
+        If a spectrum has too few observed pixels, or its continuum is not positive; if the degree
+        is no whole number >= 0, or `low` or `high` not positive.
     """
+    if not (isinstance(degree, Integral) and degree >= 0 and low > 0 and high > 0):
+        raise InputError(
+            "A continuum needs a whole number >= 0 for its degree and positive low and high, not "
+            f"{degree!r}, {low!r} and {high!r}."
+        )
     x = (2 * wavelength - wavelength[0] - wavelength[-1]) / np.ptp(wavelength)
     basis = chebvander(x, degree)
     result = np.empty_like(flux)

@@ -17,7 +17,7 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium.records.prediction import Gaussian
 from equatorium.spectra.operator import Operator, Values, carry
-from equatorium.spectra.wavelength import SPEED_OF_LIGHT, velocity_step
+from equatorium.spectra.wavelength import SPEED_OF_LIGHT, log_shift, velocity_step
 
 _FWHM = 2 * np.sqrt(2 * np.log(2))
 _PADDING = 0.1  # of the spectrum's length, over which its ends are joined smoothly
@@ -46,7 +46,7 @@ class RadialVelocity(Kernel):
 
     def transfer(self, f: FloatArray, values: Values) -> npt.NDArray[np.complex128]:
         """Give a phase."""
-        shift = SPEED_OF_LIGHT * np.arctanh(values["v"] / SPEED_OF_LIGHT)
+        shift = SPEED_OF_LIGHT * log_shift(values["v"])
         return np.asarray(np.exp(-2j * np.pi * np.multiply.outer(shift, f)), dtype=np.complex128)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -87,9 +88,11 @@ class FreeContinuum(Operator):
     std: Any = 0.1
 
     def __post_init__(self) -> None:
-        if isinstance(self.degree, bool) or not isinstance(self.degree, int) or self.degree < 0:
+        whole = isinstance(self.degree, Integral) and not isinstance(self.degree, bool)
+        if not whole or self.degree < 0:
             raise InputError(f"degree must be a whole number >= 0, but it is {self.degree!r}.")
-        std = tuple(self.std) if isinstance(self.std, Sequence) else (self.std,) * (self.degree + 1)
+        many = isinstance(self.std, Sequence | np.ndarray)
+        std = tuple(self.std) if many else (self.std,) * (self.degree + 1)
         if len(std) != self.degree + 1 or not all(0 <= float(s) < np.inf for s in std):
             raise InputError(
                 f"std must be one number >= 0, or {self.degree + 1} for the degree {self.degree}, "

@@ -84,13 +84,16 @@ class Photometry(Record):
             Magnitude m0 of flux one.
         """
         magnitude, error = np.atleast_2d(floats(magnitude, "magnitude")), floats(error, "error")
-        error = np.broadcast_to(error, magnitude.shape)
-        flux = 10 ** (-0.4 * (magnitude - zero))
-        spread = flux * error / _POGSON
-        seen = np.isfinite(magnitude) & np.isfinite(error) & (error > 0)
+        if not sigma > 0:
+            raise InputError(f"sigma must be positive, but it is {sigma!r}.")
+        error = _wide(error, "error", magnitude.shape)
+        with np.errstate(over="ignore"):  # -9999 stands for nothing, not for a flux
+            flux = 10 ** (-0.4 * (magnitude - zero))
+        seen = np.isfinite(magnitude) & np.isfinite(flux) & np.isfinite(error) & (error > 0)
+        spread = np.where(seen, flux, 0.0) * np.where(seen, error, 0.0) / _POGSON
         if limit is not None:
             faint = 10 ** (-0.4 * (floats(limit, "limit") - zero)) / sigma
-            faint = np.broadcast_to(faint, magnitude.shape)
+            faint = _wide(faint, "limit", magnitude.shape)
             missed = np.isnan(magnitude) & np.isfinite(faint)
             flux, spread = np.where(missed, 0.0, flux), np.where(missed, faint, spread)
             seen = seen | missed
@@ -122,7 +125,7 @@ class Photometry(Record):
         ----------
         Lupton, Gunn & Szalay 1999, AJ 118, 1406, doi:10.1086/301004
         """
-        b = floats(softening, "softening")
+        b = _wide(floats(softening, "softening"), "softening", self.flux.shape)
         if not (b > 0).all():
             raise InputError(f"softening must be positive fluxes, but it is {softening!r}.")
         magnitude = -_POGSON * (np.arcsinh(self.flux / (2 * b)) + np.log(b))
@@ -133,3 +136,13 @@ class Photometry(Record):
         """Take the objects at `rows` (an int, list, slice or mask), in that order."""
         chosen = np.atleast_1d(np.arange(self.n)[rows])
         return replace(self, flux=self.flux[chosen], ivar=self.ivar[chosen])
+
+
+def _wide(array: FloatArray, name: str, shape: tuple[int, ...]) -> FloatArray:
+    """One value for each magnitude."""
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name} must have the shape of the magnitudes, {shape}, or (b,), not {array.shape}."
+        ) from error

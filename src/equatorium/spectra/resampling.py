@@ -47,7 +47,7 @@ def resampled_rows(
     total = np.asarray((share @ np.where(seen, flux, 0.0).T).T)
     variance = np.divide(1.0, ivar, out=np.zeros_like(ivar), where=seen)
     spread = np.asarray((share.power(2) @ variance.T).T)
-    good = covered >= max(least, 1e-12) - 1e-9
+    good = (covered > 0) & (covered >= least - 1e-9)
     new_flux = np.divide(total, covered, out=np.zeros_like(total), where=good)
     weight = np.divide(covered**2, spread, out=np.zeros_like(total), where=good & (spread > 0))
     return new_flux, weight

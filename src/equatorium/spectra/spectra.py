@@ -22,9 +22,10 @@ from equatorium.spectra.exchange import (
 )
 from equatorium.spectra.resampling import conserved, resampled_rows
 from equatorium.spectra.wavelength import (
-    SPEED_OF_LIGHT,
     air_to_vacuum,
     increasing,
+    log_shift,
+    unit_factor,
     vacuum_to_air,
 )
 
@@ -210,9 +211,7 @@ class Spectra(Record):
 
     def in_unit(self, unit: str) -> Self:
         """Convert the wavelengths (not the flux density)."""
-        from astropy import units
-
-        factor = units.Unit(self.unit).to(unit)
+        factor = unit_factor(self.unit, unit)
         return replace(self, wavelength=self.wavelength * factor, unit=unit)
 
     def in_medium(self, medium: str) -> Self:
@@ -237,12 +236,11 @@ class Spectra(Record):
         if (redshift is None) == (velocity is None):
             raise InputError("Give either redshift or velocity.")
         if velocity is not None:
-            beta = floats(velocity, "velocity") / SPEED_OF_LIGHT
-            stretch = np.sqrt((1 + beta) / (1 - beta))
+            stretch = np.exp(log_shift(floats(velocity, "velocity")))
         else:
             stretch = 1 + floats(redshift, "redshift")
         if not (np.isfinite(stretch) & (stretch > 0)).all():
-            raise InputError("A redshift must be above -1, a velocity below that of light.")
+            raise InputError("A redshift must be finite and above -1.")
         if stretch.ndim == 0:
             moved = replace(self, wavelength=self.wavelength / stretch)
             return moved if wavelength is None else moved.resampled(wavelength)

@@ -50,7 +50,8 @@ class SpectralModel:
     Raises
     ------
     InputError
-        If the outputs have no wavelengths, or the pixels lie outside of them.
+        If the outputs have no wavelengths, or the pixels lie outside of them, or an operator takes
+        wavelengths in another unit; in predictions, if a shift moves pixels outside.
     """
 
     def __init__(
@@ -73,6 +74,9 @@ class SpectralModel:
         own = [name for operator in operators for name in operator.names]
         self.names = unique_names((*surrogate.space.names, *own), "parameters")
         self._grid = increasing(surrogate.outputs.coords["wavelength"])
+        self._check_units()
+        if not 0 <= margin < np.inf:
+            raise InputError(f"margin must be a number of km/s >= 0, but it is {margin!r}.")
         self.wavelength = self._grid if wavelength is None else increasing(wavelength)
         if not np.array_equal(self._grid, self.wavelength):
             self._check_range(margin)
@@ -94,6 +98,7 @@ class SpectralModel:
         theta = matrix(theta, f"theta ({', '.join(self.names)})", len(self.names))
         d = self.surrogate.space.d
         values = dict(zip(self.names[d:], theta[:, d:].T, strict=True))
+        self._check_shifts(values)
         model = self.surrogate.predict(theta[:, :d]).gaussian()
         seen = reduce(lambda y, part: self._act(part, y, values), self._runs(), model)
         if np.array_equal(self._grid, self.wavelength):
@@ -115,6 +120,31 @@ class SpectralModel:
         if kernels:
             return convolved(kernels, self._grid, model, values)
         return run[0].apply(self._grid, model, values)
+
+    def _check_units(self) -> None:
+        unit = self.surrogate.outputs.units.get("wavelength", "")
+        for operator in self.operators:
+            wanted = getattr(operator, "unit", unit)
+            if unit and wanted != unit:
+                name = type(operator).__name__
+                raise InputError(
+                    f"{name} takes wavelengths in {wanted!r}, but the emulated ones are in "
+                    f"{unit!r}: {name}(unit={unit!r})."
+                )
+
+    def _check_shifts(self, values: Values) -> None:
+        """Kernels are periodic: what is shifted in from beyond an end is no spectrum."""
+        if "v" not in values or np.array_equal(self._grid, self.wavelength):
+            return
+        edges, (first, last) = pixel_edges(self._grid), pixel_bounds(self.wavelength)
+        room = np.log([last[-1] / edges[-1], first[0] / edges[0]])
+        low, high = SPEED_OF_LIGHT * np.tanh(room + np.array([-1e-9, 1e-9]))
+        v = values["v"]
+        if not ((v >= low) & (v <= high)).all():
+            raise InputError(
+                f"The emulated spectra leave room for velocities from {low:.6g} to {high:.6g} "
+                f"km/s, but v is {v.min():g} to {v.max():g}. Narrow its prior, or leave pixels out."
+            )
 
     def _check_range(self, margin: float) -> None:
         reach = np.exp(margin / SPEED_OF_LIGHT)

@@ -57,6 +57,32 @@ def velocity_step(wavelength: FloatArray) -> float:
     return float(steps.mean() * SPEED_OF_LIGHT)
 
 
+def unit_factor(old: str, new: str) -> float:
+    """Units `new` of length in one unit `old`."""
+    from astropy import units
+
+    try:
+        return float(units.Unit(old).to(new))
+    except (ValueError, TypeError) as error:  # unknown, or not convertible
+        raise InputError(f"Wavelengths in {old!r} cannot be in {new!r}: {error}") from error
+
+
+def log_shift(velocity: FloatArray) -> FloatArray:
+    r"""Shift of :math:`\ln \lambda` by a Doppler velocity in km/s, :math:`\mathrm{artanh}(v / c)`.
+
+    Raises
+    ------
+    InputError
+        If one is not below the speed of light.
+    """
+    if not (np.abs(velocity) < SPEED_OF_LIGHT).all():
+        raise InputError(
+            f"A velocity must be below that of light, {SPEED_OF_LIGHT} km/s, but they are "
+            f"{np.min(velocity):g} to {np.max(velocity):g}."
+        )
+    return np.asarray(np.arctanh(velocity / SPEED_OF_LIGHT))
+
+
 def increasing(wavelength: Any, name: str = "wavelength") -> FloatArray:
     """Check wavelengths (p,): at least two, positive and increasing."""
     array = vector(wavelength, name)
