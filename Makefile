@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-PLUGINS = gp galaxies samplers regression trees manifold example
+PLUGINS = gp galaxies samplers regression trees manifold nets example
 EXTRAS  = "plugins/samplers[dynesty,pocomc]" "plugins/trees[lightgbm]" "plugins/manifold[tsne,umap]"
 EDITABLE = -e ".[test]" $(foreach p,$(PLUGINS),-e plugins/$(p)) $(foreach e,$(EXTRAS),-e $(e))
 STUDY  ?= examples/galaxy_formation/study.toml

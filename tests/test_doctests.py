@@ -36,6 +36,7 @@ PAGES = [
     "likelihoods",
     "manifold",
     "multifidelity_gp",
+    "nets",
     "priors",
     "regression",
     "regression_models",
