@@ -323,7 +323,10 @@ def test_redshifts_of_generated_galaxies_have_distributions(tmp_path, monkeypatc
     assert 85 < inside < 95
 
 
-@pytest.mark.parametrize("name", ["gp", "galaxies", "regression", "trees", "manifold", "nets", "example"])
+PLUGINS = ["gp", "galaxies", "regression", "trees", "manifold", "nets", "example"]
+
+
+@pytest.mark.parametrize("name", PLUGINS)
 def test_a_plugin_is_found_through_its_entry_point(name):
     from equatorium import registry
 

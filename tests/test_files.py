@@ -69,7 +69,9 @@ def test_records_give_the_numbers_that_they_gave(kept):
         "crps": things["report"].crps,
     }
     for name, value in found.items():
-        np.testing.assert_allclose(value, numbers[name], rtol=1e-7, err_msg=name)
+        # Slopes of a shift were differences of neighbours once; now a smooth curve gives them.
+        rtol = 0.01 if name in ("discrepancy", "level") else 1e-7
+        np.testing.assert_allclose(value, numbers[name], rtol=rtol, err_msg=name)
 
 
 def test_records_hold_what_they_held(kept):

@@ -357,7 +357,7 @@ NESTED = [
     Committee([Committee([Lines(), Level()], rule="average"), Lines(degree=2)], rule="average"),
     Committee([Embedded(ReferencePCA(), Lines()), Conformal(Silent())], rule="average"),
     Embedded(ReferencePCA(), Committee([Lines(), Lines(degree=2)])),
-    Embedded("pca", Conformal(Committee([Lines(), Level()]))),
+    Embedded("local/pca", Conformal(Committee([Lines(), Level()]))),
 ]
 
 

@@ -203,7 +203,7 @@ def test_parts_can_be_named():
     X, Y = runs()
     model = eq.emulator(
         "embedded",
-        embedder={"use": "pca", "options": {"n_components": 2}},
+        embedder={"use": "local/pca", "options": {"n_components": 2}},
         emulator="linear",
     )
     expected = Embedded(PCA(n_components=2), Linear()).fit(X, Y).predict(X)
