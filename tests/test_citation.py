@@ -90,11 +90,11 @@ def test_the_software_is_always_named():
     assert "no publication named" in cite("command")
 
 
-def test_every_reference_of_ours_has_a_doi_that_is_one():
+def test_every_reference_of_ours_can_be_found():
     for entry in eq.methods():
         if entry.dist.startswith("equatorium"):
             for text in entry.method.reference:
-                assert re.search(r"10\.\d{4,}/\S", text), entry.qualname
+                assert re.search(r"10\.\d{4,}/\S|ISBN|\d{4}[\w.&]{14}[A-Z]", text), entry.qualname
 
 
 def test_an_unknown_name():

@@ -269,6 +269,11 @@ def test_damaged_distributions_hide_no_other(install, tmp_path, monkeypatch):
     assert told["function"] == "its entry point must name a module, but leads to a function"
 
 
+def test_nor_do_they_where_the_backport_finds_them(install, tmp_path, monkeypatch):
+    pytest.importorskip("importlib_metadata")  # once imported, it finds distributions for all
+    test_damaged_distributions_hide_no_other(install, tmp_path, monkeypatch)
+
+
 def test_a_name_allowed_in_vain_is_told(install, monkeypatch):
     install("fine-one")
     monkeypatch.setenv("EQUATORIUM_PLUGINS", " fine-noe, ,equatorium ,")

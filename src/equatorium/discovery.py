@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import (
+    Distribution,
     EntryPoint,
     PackageNotFoundError,
     distributions,
@@ -119,7 +120,7 @@ def _points() -> tuple[list[tuple[str, str, EntryPoint]], list[Problem]]:
     points: list[tuple[str, str, EntryPoint]] = []
     problems: list[Problem] = []
     for point in _installed(problems):
-        name = cast(str | None, point.dist.name) if point.dist is not None else None
+        name = _name(point.dist)
         if point.dist is None or not name:
             text = "its distribution has no name: the METADATA is damaged; install it again"
             problems.append(Problem(point.value, "(unknown)", text))
@@ -150,11 +151,19 @@ def _installed(problems: list[Problem]) -> list[EntryPoint]:
         found: dict[str, list[EntryPoint]] = {}
         for dist in distributions():
             try:  # of two of one name the first is the one that is imported
-                found.setdefault(dist.name, list(dist.entry_points.select(group=GROUP)))
+                found.setdefault(str(_name(dist)), list(dist.entry_points.select(group=GROUP)))
             except Exception as error:
                 text = "its entry_points.txt cannot be read"
-                problems.append(_problem(str(dist.name), dist.version, text, error))
+                problems.append(_problem(str(_name(dist)), dist.version, text, error))
         return [point for points in found.values() for point in points]
+
+
+def _name(dist: Distribution | None) -> str | None:
+    """Return a distribution's name; None if its metadata is damaged."""
+    try:
+        return cast(str | None, dist.name) if dist is not None else None
+    except Exception:  # the package importlib_metadata raises where the standard library has None
+        return None
 
 
 def _read(

@@ -42,7 +42,7 @@ def register_embedders() -> Iterable[Method]:
         reference=(
             "Lee D. D. & Seung H. S. 1999, Nature 401, 788, doi:10.1038/44565",
             "Zhu G. 2016, Nonnegative matrix factorization with heteroscedastic uncertainties and "
-            "missing data, arXiv:1612.06037",
+            "missing data, doi:10.48550/arXiv.1612.06037",
         ),
     )
     yield Method(
@@ -100,5 +100,5 @@ def register_embedders() -> Iterable[Method]:
         capabilities=_FALLBACK,
         requires=("umap",),
         extra="umap",
-        reference="McInnes L., Healy J. & Melville J. 2018, arXiv:1802.03426",
+        reference="McInnes L., Healy J. & Melville J. 2018, doi:10.48550/arXiv.1802.03426",
     )
