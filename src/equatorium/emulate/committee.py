@@ -10,7 +10,7 @@ from sklearn.base import clone
 from equatorium import registry
 from equatorium.checks import FloatArray
 from equatorium.emulate.folds import deal
-from equatorium.emulate.nesting import refuse_loops
+from equatorium.emulate.nesting import checked_members, refuse_loops
 from equatorium.emulate.stacking import as_mixture, held_out_scores, pruned_weights
 from equatorium.errors import InputError, StateError, did_you_mean
 from equatorium.interfaces.emulator import Emulator
@@ -180,17 +180,7 @@ class Committee(Ensemble, Emulator):
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state whose members and weights fit together."""
         if state:
-            members = state.get("members_")
-            if not isinstance(members, list) or not members:
-                raise StateError("the state of Committee needs a list 'members_'.")
-            for i, member in enumerate(members):
-                for name in ("n_features_in_", "n_outputs_"):
-                    found = getattr(member, name, None)
-                    if not isinstance(member, Emulator) or found != state.get(name):
-                        raise StateError(
-                            f"'members_' {i} must be an emulator fitted on {state.get(name)} "
-                            f"({name}), but it is {member!r:.80} with {found}."
-                        )
+            members = checked_members(state, "Committee")
             weights = state_array(state, "weights_", (len(members),))
             if (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
                 raise StateError("'weights_' must not be negative, and must sum to one.")

@@ -8,9 +8,9 @@ from sklearn.base import clone
 
 from equatorium import registry
 from equatorium.checks import FloatArray, floats, generator
-from equatorium.emulate.nesting import refuse_loops
+from equatorium.emulate.nesting import checked_members, refuse_loops
 from equatorium.emulate.stacking import as_mixture
-from equatorium.errors import InputError, ShapeError, StateError
+from equatorium.errors import InputError, ShapeError
 from equatorium.interfaces.emulator import Emulator
 from equatorium.records.prediction import Mixture, Prediction, Weighted
 
@@ -110,17 +110,7 @@ class NoisyInputs(Emulator):
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state whose members fit together."""
         if state:
-            members = state.get("members_")
-            if not isinstance(members, list) or not members:
-                raise StateError("the state of NoisyInputs needs a list 'members_'.")
-            for i, member in enumerate(members):
-                for name in ("n_features_in_", "n_outputs_"):
-                    found = getattr(member, name, None)
-                    if not isinstance(member, Emulator) or found != state.get(name):
-                        raise StateError(
-                            f"'members_' {i} must be an emulator fitted on {state.get(name)} "
-                            f"({name}), but it is {member!r:.80} with {found}."
-                        )
+            checked_members(state, "NoisyInputs")
         return super().set_state(state)
 
     def _given(self) -> Any:

@@ -151,8 +151,8 @@ class Spectral(Predictor):
         return "the operators of a SpectralModel have none"
 
     def pull_back(self, theta: FloatArray, mean: FloatArray, cov: FloatArray | None) -> FloatArray:
-        """There is no way back."""
-        raise NotImplementedError
+        """Refuse: see `why_no_gradient`."""
+        raise InputError(f"There is no gradient: {self.why_no_gradient()}.")
 
 
 class Direct(Predictor):

@@ -4,6 +4,7 @@ All are products in Fourier space, with f in cycles per km/s; those that follow 
 transform together.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -26,9 +27,9 @@ _PADDING = 0.1  # of the spectrum's length, over which its ends are joined smoot
 class Kernel(Operator):
     """An operator that is a product in Fourier space."""
 
+    @abstractmethod
     def transfer(self, f: FloatArray, values: Values) -> npt.NDArray[np.complex128]:
         """Give the transform (m, len(f)) of the kernel at frequencies f, in s/km."""
-        raise NotImplementedError
 
     def apply(self, wavelength: FloatArray, prediction: Gaussian, values: Values) -> Gaussian:
         """Convolve mean and covariance."""

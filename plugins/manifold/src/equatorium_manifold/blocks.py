@@ -1,5 +1,6 @@
 """Rows taken a block at a time, so that a table on disk never lies in memory as a whole."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -107,8 +108,9 @@ class Streamed(Embedder):
     def _checked(self, X: Any, ivar: Any) -> Any:
         return self._weighted(self._rows(X, reset=False), ivar)
 
+    @abstractmethod
     def _learn(self, blocks: Blocks) -> None:
-        raise NotImplementedError
+        """Learn from rows that come in blocks."""
 
 
 def filled(X: FloatArray, ivar: FloatArray | None) -> tuple[FloatArray, FloatArray]:

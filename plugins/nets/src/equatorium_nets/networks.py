@@ -1,5 +1,6 @@
 """What emulators and classifiers share that are several networks of one architecture."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -122,9 +123,9 @@ class Networks(Network, Ensemble):
             self.module_ = module
         return self
 
+    @abstractmethod
     def _numbers_of(self, state: Mapping[str, Any]) -> int:
         """Return how many numbers each network gives, after checking the rest of a state."""
-        raise NotImplementedError
 
     def _built(self, d: int, numbers: int, weights: Any) -> Members:
         """Build the networks from their weights in double precision, ready to predict."""

@@ -1,6 +1,7 @@
 """What trees, forests and extra-trees share: grown by scikit-learn, kept as arrays, asked."""
 
 import warnings
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -12,7 +13,7 @@ _FAR = 1e30
 _HUGE = 1e150  # as `fit` takes y
 
 
-class Grown:
+class Grown(ABC):
     """Mixin of methods whose learned state is trees and the runs in their leaves.
 
     A class that derives from it defines `_estimator`, which returns scikit-learn's. The runs'
@@ -27,8 +28,9 @@ class Grown:
         The runs' outputs that predictions are made of.
     """
 
+    @abstractmethod
     def _estimator(self):
-        raise NotImplementedError
+        """Return scikit-learn's estimator, unfitted."""
 
     def _grow(self, X, target, weight):
         """Fit scikit-learn's estimator; keep its trees and the leaf of every run."""
