@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from equatorium.errors import InputError
 from equatorium_gp import kernels
 from equatorium_gp.fit import Budget, Objective, Problem, learn, maximise, of_the_best_ratio
+from equatorium_gp.stationary import BLOCK
 from equatorium_gp.trend import Basis, terms
 
 START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
@@ -101,6 +102,38 @@ def test_closed_form_and_autograd_give_the_same_numbers(text, noise):
     again, by_autograd = objective(start)
     assert value == pytest.approx(again, rel=1e-10)
     assert_allclose(gradient, by_autograd, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("text", ["matern52", "matern12", "scale(matern32) + scale(rbf[0])"])
+def test_triangles_matrices_and_autograd_give_the_same_numbers(text, noisy, monkeypatch):
+    """One ratio for all: on triangles, in blocks of a few rows, and on whole matrices."""
+    monkeypatch.setitem(BLOCK, "cpu", 7 * 60)
+    given, rng = draws(60, 1 if noisy else 3, 0.01), np.random.default_rng(2)
+    a, noise = (rng.uniform(0.3, 2.0, 60), np.array([0.3])) if noisy else (np.ones(60), None)
+    problem = Problem(given.X, given.Y, given.H, a, noise)
+    objective = Objective(kernels.build(text, 2), problem, True)
+    point = objective.read(np.array([0.02, 0.3])) + rng.uniform(-0.3, 0.3, len(objective.mean))
+    found = [objective(point)]
+    assert objective.triangle is not None
+    objective.triangle = None
+    found.append(objective(point))
+    objective.closed = None
+    found.append(objective(point))
+    for value, gradient in found[1 : 2 if text == "matern12" else 3]:
+        # GPyTorch's matern12 is not smooth at a point's distance from itself.
+        assert value == pytest.approx(found[0][0], rel=1e-10)
+        assert_allclose(gradient, found[0][1], rtol=1e-8, atol=1e-10)
+
+
+def test_triangles_mend_what_rounding_made_indefinite():
+    """Repeated runs, whose noise is declared to be next to none."""
+    X = torch.from_numpy(np.repeat(np.random.default_rng(0).random((10, 2)), 3, axis=0))
+    Y, H = torch.sin(3.0 * X[:, :1]), np.ones((30, 1))
+    problem = Problem(X, Y, H, np.ones(30), np.array([1e-20]))
+    objective = Objective(kernels.build("rbf", 2), problem, True)
+    value, gradient = objective(np.array([0.0, 0.0, np.log(1e-30), np.log(1e-30)]))
+    assert np.isfinite(value) and np.isfinite(gradient).all()
 
 
 def test_a_valley_of_too_small_nuggets_is_left():

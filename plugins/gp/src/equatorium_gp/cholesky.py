@@ -21,6 +21,8 @@ from equatorium.checks import FloatArray
 from equatorium_gp.likelihood import TINY
 from equatorium_gp.spectral import Contrasts, Tensor, array
 
+JITTERS = (0.0, *(10.0**power for power in range(-14, -7)))  # in units of the mean diagonal
+
 
 def factor(K: Tensor) -> Tensor:
     """Lower Cholesky factor; on the CPU by SciPy, whose LAPACK is the faster one there.
@@ -34,10 +36,10 @@ def factor(K: Tensor) -> Tensor:
         If K is not positive definite beyond rounding.
     """
     size = float(K.diagonal().mean())
-    for jitter in (0.0, *(10.0**power for power in range(-14, -7))):
+    for jitter in JITTERS:
         total = K.clone()
         total.diagonal().add_(jitter * size)
-        found = _factor(total)
+        found = factored(total)
         if found is not None:
             return found
     raise np.linalg.LinAlgError("The kernel matrix is not positive definite.")
@@ -48,21 +50,30 @@ def root_of(covariance: FloatArray) -> FloatArray:
     return array(factor(torch.from_numpy(np.ascontiguousarray(covariance))))
 
 
-def _factor(K: Tensor) -> Tensor | None:
+def factored(K: Tensor, clean: bool = True) -> Tensor | None:
+    """Lower factor of the lower triangle of K, which is used up; None if K is not positive.
+
+    What is above the diagonal is of no meaning unless it is to be `clean`.
+    """
     if K.device.type != "cpu":
         lower, info = torch.linalg.cholesky_ex(K)
         return None if int(info) else lower
     # LAPACK's matrices are transposed: the upper factor of one is the lower of the other.
-    upper, info = lapack.dpotrf(K.numpy().T, lower=0, clean=1, overwrite_a=1)
+    upper, info = lapack.dpotrf(K.numpy().T, lower=0, clean=clean, overwrite_a=1)
     return None if info else torch.from_numpy(upper.T)
+
+
+def inverse_triangle(L: Tensor) -> Tensor:
+    """Lower triangle of the inverse of L L'; L is used up."""
+    if L.device.type != "cpu":
+        return torch.cholesky_inverse(L)
+    upper, _ = lapack.dpotri(L.numpy().T, lower=0, overwrite_c=1)
+    return torch.from_numpy(upper.T)
 
 
 def inverse(L: Tensor) -> Tensor:
     """Inverse of L L', as a full symmetric matrix."""
-    if L.device.type != "cpu":
-        return torch.cholesky_inverse(L)
-    upper, _ = lapack.dpotri(L.numpy().T, lower=0)
-    return _mirrored(torch.from_numpy(upper.T))
+    return _mirrored(inverse_triangle(L.clone()))
 
 
 def _mirrored(lower: Tensor, rows: int = 128) -> Tensor:
@@ -112,8 +123,27 @@ def restricted(
     numpy.linalg.LinAlgError
         If K is not positive definite.
     """
-    p, N = Y.shape[1], len(H) - H.shape[1]
     L = factor(K)
+    value, back, by_scale = reduced(L, Y, H, scale)
+    by_matrix = torch.addmm(inverse(L), back, back.T, beta=-0.5 * Y.shape[1], alpha=0.5)
+    return value, by_matrix, 0.0 if scale is None else by_scale
+
+
+def reduced(
+    L: Tensor, Y: Tensor, H: Tensor, scale: float | None = None
+) -> tuple[float, Tensor, float]:
+    """Log likelihood of all outputs by the factor L, and what its gradient needs.
+
+    Returns
+    -------
+    value : float
+    back : (n, p + q) tensor
+        B with ``dL/dK = 1/2 (B B' - p K^-1)``.
+    by_size : float
+        ``trace(K dL/dK)``: the derivative with respect to the log of all of K, or of a `scale`
+        that is given. Zero where scales are profiled out (but for outputs without any).
+    """
+    p, N = Y.shape[1], len(H) - H.shape[1]
     whitened = torch.linalg.solve_triangular(L, torch.cat([H, Y], dim=1), upper=False)
     Q, T = torch.linalg.qr(whitened[:, : H.shape[1]])
     Z = whitened[:, H.shape[1] :]
@@ -125,9 +155,7 @@ def restricted(
     back = torch.linalg.solve_triangular(
         L.T, torch.cat([Z / own.sqrt(), p**0.5 * Q], dim=1), upper=True
     )
-    by_scale = 0.0 if scale is None else float(0.5 * (squares / own - N).sum())
-    by_matrix = torch.addmm(inverse(L), back, back.T, beta=-0.5 * p, alpha=0.5)
-    return float(value), by_matrix, by_scale
+    return float(value), back, float(0.5 * (squares / own - N).sum())
 
 
 @dataclass(frozen=True)

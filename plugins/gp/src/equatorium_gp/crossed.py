@@ -11,14 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from equatorium_gp.spectral import Tensor
-from equatorium_gp.stationary import BLOCK, MATERN12, Stationary, Term
-
-
-def left(X: Tensor, lengths: Tensor, middle: Tensor) -> Tensor:
-    """Return ``(u, |u|^2, 1)`` (..., m, d + 2) of points X (m, d), in lengths about a middle."""
-    u = X / lengths - middle
-    size = (u * u).sum(dim=-1, keepdim=True)
-    return torch.cat([u, size, torch.ones_like(size)], dim=-1)
+from equatorium_gp.stationary import Stationary, Term, block_rows, blocks
 
 
 @dataclass(frozen=True)
@@ -44,28 +37,17 @@ class Runs:
     @classmethod
     def of(cls, term: Term, X: Tensor) -> "Runs":
         """Prepare for the parameters as they are."""
-        lengths = term.module.lengthscale / term.family.stretch**0.5
-        v = term.chosen(X) / lengths
+        v = term.lengths(X)
         middle = v.mean(dim=0)
-        v = v - middle
-        if term.family == MATERN12:
-            right = v
-        else:
-            size = (v * v).sum(dim=1)[None]
-            right = torch.cat([-2.0 * v.T, torch.ones_like(size), size]).contiguous()
-        return cls(term, lengths, middle, right, float(term.amplitude()))
+        return cls(term, term.units, middle, term.right(v - middle), term.amplitude())
 
     def left(self, X: Tensor) -> Tensor:
         """Return what of X (m, d) is multiplied with `right`."""
-        found = left(self.term.chosen(X), self.lengths, self.middle)
-        return found[:, :-2] if self.term.family == MATERN12 else found
+        return self.term.left(self.term.chosen(X) / self.lengths - self.middle)
 
     def values(self, points: Tensor, s: Tensor, e: Tensor) -> Tensor:
         """Return the family (m, n) at points of `left`; s and e (m, n) are written over."""
-        if self.term.family == MATERN12:  # its root is not smooth at 0: no cancellation allowed
-            r = torch.cdist(points, self.right, compute_mode="donot_use_mm_for_euclid_dist")
-            return r.neg_().exp_()
-        return self.term.family.value(torch.mm(points, self.right, out=s).clamp_(min=0.0), e)
+        return self.term.family.value(self.term.squares(points, self.right, s.view(-1)), e)
 
 
 @dataclass(frozen=True)
@@ -85,11 +67,8 @@ class Crossed:
         """Return the kernel (m, n) between X (m, d) and the runs."""
         total = torch.empty(len(X), self.n, dtype=X.dtype, device=X.device)
         points = [term.left(X) for term in self.terms]
-        rows = max(1, BLOCK[X.device.type] // self.n)
-        s = torch.empty(min(rows, len(X)), self.n, dtype=X.dtype, device=X.device)
-        e = torch.empty_like(s)
-        for start in range(0, len(X), rows):
-            part = slice(start, start + rows)
+        s, e = total.new_empty(2, min(block_rows(total), len(X)), self.n)
+        for part in blocks(total):
             out = total[part]
             for place, (term, own) in enumerate(zip(self.terms, points, strict=True)):
                 k = term.values(own[part], s[: len(out)], e[: len(out)])

@@ -2,8 +2,8 @@
 
 One evaluation: the kernel matrix R, its decomposition and the gradient with respect to R in closed
 form (:mod:`~equatorium_gp.likelihood`), then that gradient carried to the kernel's parameters: in
-closed form too (:mod:`~equatorium_gp.stationary`), or by one backward pass through GPyTorch's
-kernel. Parameters move in log scale under log-normal priors.
+closed form too (:mod:`~equatorium_gp.stationary`; :mod:`~equatorium_gp.triangle`), or by one
+backward pass through GPyTorch's kernel. Parameters move in log scale under log-normal priors.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,11 @@ from equatorium_gp.kernels import Kernel, coordinates, dense
 from equatorium_gp.likelihood import kernel_gradient, profile
 from equatorium_gp.spectral import Contrasts, Tensor, tensor
 from equatorium_gp.stationary import Stationary, kernel_matrix
+from equatorium_gp.triangle import Triangle
+
+# Log likelihood, its gradients by the kernel's coordinates (None: left with the parameters) and by
+# the logs of the free ratios.
+Evaluated = tuple[float, list[FloatArray] | None, FloatArray]
 
 NUGGET_PRIOR = (np.log(1e-4), 3.0)  # mean and sd of log delta, the nugget beside declared noise
 NUGGET_BOUNDS = (np.log(1e-9), np.log(1e2))
@@ -115,6 +120,9 @@ class Objective:
         self.kernel, self.problem, self.one_ratio = kernel, problem, one_ratio
         self.contrasts = problem.contrasts()
         self.coordinates, self.closed = coordinates(kernel), Stationary.of(kernel)
+        self.triangle = None
+        if one_ratio and self.closed is not None:
+            self.triangle = Triangle(self.closed, problem.X, problem.Y, self.contrasts)
         self.sizes = [c.raw.numel() for c in self.coordinates]
         self.registered = list(kernel.named_priors())
         priors = [c.prior() for c in self.coordinates]
@@ -132,7 +140,6 @@ class Objective:
         if centre is not None:
             self.mean[self.pooled], self.sd[self.pooled] = centre, np.inf
         self.bounds = np.repeat(np.reshape(bounds, (-1, 2)), sizes, axis=0)
-        self.evaluations = 0
 
     def read(self, ratios: Any) -> FloatArray:
         """Give the point (k,) that the kernel stands at, with the free ratios."""
@@ -148,37 +155,24 @@ class Objective:
 
     def __call__(self, point: FloatArray) -> tuple[float, FloatArray]:
         """Value and gradient at a point (k,)."""
-        self.evaluations += 1
         ratios = self.write(point)
         self.kernel.zero_grad(set_to_none=True)
-        problem, closed = self.problem, self.closed
-        if closed is None:
-            K, slopes = dense(self.kernel, problem.X, problem.X), None
-        else:
-            K, slopes = closed.evaluate(problem.X)
-        with torch.no_grad():
-            unit = K.diagonal().mean()
-            R = K / unit
-            if not bool(torch.isfinite(R.sum())):
-                raise InputError(
-                    f"The kernel gave values that are not finite at the parameters {point}. "
-                    "Check its parameters and which inputs it is applied to."
-                )
-            value, weights, by_ratio = self._likelihood(R, ratios)
-            # R = K / mean(diag K): what a larger diagonal takes from all of R.
-            taken = torch.dot(weights.reshape(-1), R.reshape(-1)) / (unit * len(R))
-            upstream = weights.div_(unit)
-            upstream.diagonal().sub_(taken)
-        if K.requires_grad:
-            K.backward(upstream)
+        found = None
+        if np.isfinite(point).all():
+            found = self._by_triangle(ratios) if self.triangle else self._by_matrix(ratios)
+        if found is None:
+            raise InputError(
+                f"The kernel gave values that are not finite at the parameters {point}. "
+                "Check its parameters and which inputs it is applied to."
+            )
+        value, slopes, by_ratio = found
         for _, module, prior, closure, _ in self.registered:
             density = prior.log_prob(closure(module)).sum()
             density.backward()
             value += float(density.detach())
         slope = [c.gradient() for c in self.coordinates]
         if slopes is not None:
-            carried = slopes.gradient(upstream)
-            slope = [prior + own for prior, own in zip(slope, carried, strict=True)]
+            slope = [prior + own for prior, own in zip(slope, slopes, strict=True)]
         slope.append(by_ratio)
         away = (point - self.mean) / self.sd
         value -= 0.5 * float((away**2).sum())
@@ -186,8 +180,41 @@ class Objective:
         far = (point - self.mean)[self.pooled]
         value -= float(np.log1p((far / POOLED) ** 2).sum())
         gradient[self.pooled] -= 2.0 * far / (POOLED**2 + far**2)
-        size = (len(problem.H) - self.contrasts.q) * problem.Y.shape[1]
+        size = (self.contrasts.n - self.contrasts.q) * self.problem.Y.shape[1]
         return -value / size, -gradient / size
+
+    def _by_triangle(self, ratios: FloatArray) -> Evaluated:
+        """Evaluate a kernel of closed form, where all outputs share one ratio."""
+        problem = self.problem
+        if problem.noise is None:
+            value, slopes, by_own, _ = self.triangle(np.full(len(problem.a), ratios[0]))
+            return value, slopes, ratios * by_own.sum()
+        delta, ratio = ratios
+        level = float(np.sum(problem.noise))
+        value, slopes, by_own, by_scale = self.triangle(delta / problem.a + ratio, level / ratio)
+        by_noise = ratio * by_own.sum() - by_scale
+        return value, slopes, np.array([delta * (by_own / problem.a).sum(), by_noise])
+
+    def _by_matrix(self, ratios: FloatArray) -> Evaluated | None:
+        """Evaluate any kernel; automatic differentiation leaves its part with the parameters."""
+        X, slopes = self.problem.X, None
+        if self.closed is None:
+            K = dense(self.kernel, X, X)
+        else:
+            K, slopes = self.closed.evaluate(X)
+        with torch.no_grad():
+            unit = K.diagonal().mean()
+            R = K / unit
+            if not bool(torch.isfinite(R.sum())):
+                return None
+            value, weights, by_ratio = self._likelihood(R, ratios)
+            # R = K / mean(diag K): what a larger diagonal takes from all of R.
+            taken = torch.dot(weights.reshape(-1), R.reshape(-1)) / (unit * len(R))
+            upstream = weights.div_(unit)
+            upstream.diagonal().sub_(taken)
+        if K.requires_grad:
+            K.backward(upstream)
+        return value, None if slopes is None else slopes.gradient(upstream), by_ratio
 
     def _likelihood(self, R: Tensor, ratios: FloatArray) -> tuple[float, Tensor, FloatArray]:
         """Log likelihood of all outputs; its gradients by R (n, n) and by the logs of `ratios`."""

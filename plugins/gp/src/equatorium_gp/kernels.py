@@ -248,7 +248,9 @@ class Coordinate:
     def gradient(self) -> FloatArray:
         """Carry the gradient that a backward pass left over to this coordinate."""
         raw = self.raw
-        slope = torch.zeros_like(raw) if raw.grad is None else raw.grad
+        if raw.grad is None:
+            return np.zeros(raw.numel())
+        slope = raw.grad
         if self.constraint is not None:
             with torch.enable_grad():
                 twin = raw.detach().clone().requires_grad_()

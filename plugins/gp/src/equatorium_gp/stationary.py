@@ -9,7 +9,7 @@ with ``w = -2 df/ds``: one matrix product for all length-scales. The same number
 kernel and its backward pass give, at a part of their time and memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -29,46 +29,45 @@ BLOCK = {"cpu": 2**16, "cuda": 2**24}
 
 @dataclass(frozen=True)
 class Family:
-    """A function of squared distances s.
+    """A function f of stretched squared distances, ``t = stretch s``.
 
     Attributes
     ----------
-    both : function of s, k, w
-        Writes f(s) to k and w(s) to w, and uses s up.
+    both : function of t, k, w
+        Writes f to k and ``-2 df/dt``, but for the factor `rate`, to w; uses t up.
     value : function of t, e
-        Returns f of stretched distances, ``t = stretch s``, and uses up both, one as room.
-    stretch : float
+        Returns f and uses up both, one as room.
+    stretch, rate : float
     """
 
     both: Callable[[Tensor, Tensor, Tensor], None]
     value: Callable[[Tensor, Tensor], Tensor]
     stretch: float = 1.0
+    rate: float = 1.0
 
 
-def _rbf(s: Tensor, k: Tensor, w: Tensor) -> None:
-    torch.exp(s.mul_(-0.5), out=k)
-    w.copy_(k)
+def _rbf(t: Tensor, k: Tensor, w: Tensor) -> None:
+    w.copy_(torch.neg(t, out=k).exp_())
 
 
-def _matern12(s: Tensor, k: Tensor, w: Tensor) -> None:
-    r = s.sqrt_()
-    torch.exp(-r, out=k)
+def _matern12(t: Tensor, k: Tensor, w: Tensor) -> None:
+    r = t.sqrt_()
+    torch.neg(r, out=k).exp_()
     torch.div(k, r, out=w).masked_fill_(r == 0, 0.0)
 
 
-def _matern32(s: Tensor, k: Tensor, w: Tensor) -> None:
-    a = s.mul_(3.0).sqrt_()
-    e = torch.exp(-a)
-    torch.add(a, 1.0, out=k).mul_(e)
-    torch.mul(e, 3.0, out=w)
+def _matern32(t: Tensor, k: Tensor, w: Tensor) -> None:
+    torch.sqrt(t, out=k)
+    torch.neg(k, out=w).exp_()
+    k.add_(1.0).mul_(w)
 
 
-def _matern52(s: Tensor, k: Tensor, w: Tensor) -> None:
-    a = s.mul_(5.0).sqrt()
-    e = torch.exp(-a)
-    torch.add(a, 1.0, out=w).mul_(e)
-    torch.mul(s, e, out=k).div_(3.0).add_(w)
-    w.mul_(5.0 / 3.0)
+def _matern52(t: Tensor, k: Tensor, w: Tensor) -> None:
+    torch.sqrt(t, out=k)
+    torch.neg(k, out=w).exp_()
+    t.mul_(w)
+    w.mul_(k.add_(1.0))
+    torch.add(w, t, alpha=1.0 / 3.0, out=k)
 
 
 def _matern32_value(t: Tensor, e: Tensor) -> Tensor:
@@ -82,11 +81,28 @@ def _matern52_value(t: Tensor, e: Tensor) -> Tensor:
     return t.mul_(e.neg_().exp_())
 
 
-RBF = Family(_rbf, lambda t, _: t.neg_().exp_(), 0.5)
+RBF = Family(_rbf, lambda t, _: t.neg_().exp_(), 0.5, 2.0)
 MATERN12 = Family(_matern12, lambda t, _: t.sqrt_().neg_().exp_())
 MATERN32 = Family(_matern32, _matern32_value, 3.0)
-MATERN52 = Family(_matern52, _matern52_value, 5.0)
+MATERN52 = Family(_matern52, _matern52_value, 5.0, 1.0 / 3.0)
 _MATERN = {0.5: MATERN12, 1.5: MATERN32, 2.5: MATERN52}
+
+
+def block_rows(matrix: Tensor) -> int:
+    """Count the rows of a matrix (m, n) that are worked on at a time."""
+    return max(1, BLOCK[matrix.device.type] // max(matrix.shape[1], 1))
+
+
+def blocks(matrix: Tensor) -> list[slice]:
+    """Rows of a matrix (m, n), as many at a time as stay in the cache."""
+    (m, _), rows = matrix.shape, block_rows(matrix)
+    return [slice(start, min(start + rows, m)) for start in range(0, m, rows)]
+
+
+def extended(u: Tensor) -> Tensor:
+    """``(u, |u|^2, 1)`` (..., d + 2) of u (..., d): times ``(-2 v, 1, |v|^2)`` it is |u - v|^2."""
+    size = (u * u).sum(dim=-1, keepdim=True)
+    return torch.cat([u, size, torch.ones_like(size)], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -98,44 +114,56 @@ class Term:
     scales: tuple[Kernel, ...]
     columns: Any
 
+    @property
+    def units(self) -> Tensor:
+        """Length-scales (1, d), shortened by the root of the family's stretch."""
+        return self.module.lengthscale / self.family.stretch**0.5
+
     def lengths(self, X: Tensor) -> Tensor:
         """Return X (m, d) in units of the length-scales."""
-        return self.chosen(X) / self.module.lengthscale
+        return self.chosen(X) / self.units
 
     def chosen(self, X: Tensor) -> Tensor:
         """Return the columns of X (m, d) that the family sees."""
         return X if self.columns is None else X[:, self.columns]
 
-    def amplitude(self) -> Tensor:
+    def amplitude(self) -> float:
         """Return what multiplies the family."""
-        one = torch.ones((), dtype=torch.float64, device=self.module.lengthscale.device)
-        for scale in self.scales:
-            one = one * scale.outputscale
-        return one
+        return float(np.prod([float(scale.outputscale) for scale in self.scales]))
 
     def evaluate(self, u: Tensor, v: Tensor, same: bool = False) -> tuple[Tensor, Tensor]:
-        """Return amplitude times f and times w (m, n) of lengths (m, d) and (n, d)."""
-        middle = v.mean(dim=0)
-        u, v, amplitude = u - middle, v - middle, self.amplitude()
-        k = torch.empty(len(u), len(v), dtype=u.dtype, device=u.device)
-        w = torch.empty_like(k)
-        rows = max(1, BLOCK[u.device.type] // max(len(v), 1))
-        for start in range(0, len(u), rows):
-            part = slice(start, start + rows)
-            s = self._squares(u[part], v)
+        """Return amplitude times f and its ``-2 d/dt`` (m, n) of lengths (m, d) and (n, d)."""
+        middle, amplitude = v.mean(dim=0), self.amplitude()
+        u, v = self.left(u - middle), self.right(v - middle)
+        k = torch.empty(len(u), v.shape[1], dtype=u.dtype, device=u.device)
+        w, room = torch.empty_like(k), k.new_empty(block_rows(k) * k.shape[1])
+        for rows in blocks(k):
+            t = self.squares(u[rows], v, room)
             if same:
-                s.diagonal(start).zero_()
-            self.family.both(s, k[part], w[part])
-            k[part].mul_(amplitude)
-            w[part].mul_(amplitude)
+                t.diagonal(rows.start).zero_()
+            self.family.both(t, k[rows], w[rows])
+            k[rows].mul_(amplitude)
+            w[rows].mul_(amplitude * self.family.rate)
         return k, w
 
-    def _squares(self, u: Tensor, v: Tensor) -> Tensor:
-        """Return squared distances (m, n)."""
+    def left(self, u: Tensor) -> Tensor:
+        """Return what of lengths u (m, d) is multiplied with `right`."""
+        return u if self.family == MATERN12 else extended(u)
+
+    def right(self, v: Tensor) -> Tensor:
+        """Return what of lengths v (n, d) is multiplied with `left`."""
+        if self.family == MATERN12:
+            return v.T
+        size = (v * v).sum(dim=1)[None]
+        return torch.cat([-2.0 * v.T, torch.ones_like(size), size]).contiguous()
+
+    def squares(self, left: Tensor, right: Tensor, room: Tensor) -> Tensor:
+        """Return squared distances (m, n) by one matrix product, in room of m n at least."""
         if self.family == MATERN12:  # its root is not smooth at 0: no cancellation allowed
-            return torch.cdist(u, v, compute_mode="donot_use_mm_for_euclid_dist").square_()
-        s = torch.addmm((v * v).sum(dim=1)[None], u, v.T, alpha=-2.0)
-        return s.add_((u * u).sum(dim=1)[:, None]).clamp_(min=0.0)
+            exact = "donot_use_mm_for_euclid_dist"
+            return torch.cdist(left, right.T, compute_mode=exact).square_()
+        m, n = len(left), right.shape[1]
+        return torch.mm(left, right, out=room[: m * n].view(m, n)).clamp_(min=0.0)
 
 
 class Stationary:
@@ -178,6 +206,19 @@ class Stationary:
             kept = [(u - u.mean(dim=0), *part) for u, part in zip(lengths, parts, strict=True)]
             return total, Slopes(self, kept)
 
+    def gathered(
+        self, by_length: Sequence[Tensor], by_amplitude: Sequence[float]
+    ) -> list[FloatArray]:
+        """Gather the terms' slopes by log length-scales and log amplitude for the coordinates."""
+        found: dict[tuple[int, str], Any] = {}
+        for term, lengths, amplitude in zip(self.terms, by_length, by_amplitude, strict=True):
+            for scale in term.scales:
+                place = (id(scale), "raw_outputscale")
+                found[place] = found.get(place, 0.0) + amplitude
+            one = term.module.lengthscale.numel() == 1
+            found[id(term.module), "raw_lengthscale"] = lengths.sum() if one else lengths
+        return [_flat(found.get((id(c.module), c.name)), c) for c in self.coordinates]
+
     def input_gradient(self, X: Tensor, other: Tensor, upstream: Tensor) -> FloatArray:
         """Carry a gradient by the kernel (m, n) between X (m, d) and other (n, d) back to X."""
         total = torch.zeros_like(X)
@@ -185,7 +226,7 @@ class Stationary:
             for term in self.terms:
                 u, v = term.lengths(X), term.lengths(other)
                 M = term.evaluate(u, v)[1].mul_(upstream)
-                slope = (M @ v - M.sum(dim=1)[:, None] * u) / term.module.lengthscale
+                slope = (M @ v - M.sum(dim=1)[:, None] * u) / term.units
                 if term.columns is None:
                     total += slope
                 else:
@@ -202,18 +243,13 @@ class Slopes:
 
     def gradient(self, upstream: Tensor) -> list[FloatArray]:
         """Carry a symmetric gradient (n, n) over to the coordinates; to be called once."""
-        found: dict[tuple[int, str], Any] = {}
+        by_length, by_amplitude = [], []
         with torch.no_grad():
-            for term, (u, k, w) in zip(self.kernel.terms, self.terms, strict=True):
-                for scale in term.scales:
-                    place = (id(scale), "raw_outputscale")
-                    own = torch.dot(k.view(-1), upstream.view(-1))
-                    found[place] = found.get(place, 0.0) + own
+            for u, k, w in self.terms:
+                by_amplitude.append(float(torch.dot(k.view(-1), upstream.view(-1))))
                 M = w.mul_(upstream)
-                slope = 2.0 * ((M.sum(dim=1)[:, None] * u - M @ u) * u).sum(dim=0)
-                one = term.module.lengthscale.numel() == 1
-                found[id(term.module), "raw_lengthscale"] = slope.sum() if one else slope
-        return [_flat(found.get((id(c.module), c.name)), c) for c in self.kernel.coordinates]
+                by_length.append(2.0 * ((M.sum(dim=1)[:, None] * u - M @ u) * u).sum(dim=0))
+        return self.kernel.gathered(by_length, by_amplitude)
 
 
 def kernel_matrix(kernel: Kernel, X: Tensor) -> Tensor:

@@ -7,11 +7,10 @@ import numpy as np
 import torch
 
 from equatorium.checks import FloatArray
-from equatorium_gp.crossed import left
 from equatorium_gp.posterior import Posterior
 from equatorium_gp.shared import Shared
 from equatorium_gp.spectral import Tensor
-from equatorium_gp.stationary import MATERN12, Family
+from equatorium_gp.stationary import MATERN12, Family, extended
 
 FEW = 16_384  # kernel values of a group at once: beyond, one group after the other is as fast
 MEMORY = 2**26  # bytes of matrices kept twice for it
@@ -93,8 +92,8 @@ class Together:
     def _kernels(self, X: FloatArray) -> FloatArray:
         """Kernels (g, m, n) between X (m, d) and the runs."""
         with torch.no_grad():
-            points = left(torch.from_numpy(np.ascontiguousarray(X)), self.lengths, self.middle)
-            s = torch.bmm(points, self.right).clamp_(min=0.0)
+            points = torch.from_numpy(np.ascontiguousarray(X)) / self.lengths - self.middle
+            s = torch.bmm(extended(points), self.right).clamp_(min=0.0)
             k = self.family.value(s, torch.empty_like(s))
             return np.asarray(k.mul_(self.amplitude).numpy())
 
