@@ -1,13 +1,14 @@
 """Levels of fidelity: the algebra against brute force, the gain, the calibration, files."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import helmert
-from scipy.stats import binom, multivariate_normal
+from scipy.stats import binom, multivariate_normal, norm, wilcoxon
 
 import equatorium as eq
 from equatorium.errors import InputError, StateError
@@ -62,7 +63,7 @@ def brute(step, kernel, X, lower):
     for j in range(runs.Y.shape[1]):
         C = of.scale[j] * (kernel(both, both, of.length) + of.nugget * np.eye(len(both)))
         C += of.tau**2 * np.outer(slope[:, j], slope[:, j]) + 1e5
-        C[:n, :n] += np.diag(runs.own[:, j])
+        C[:n, :n] += np.diag(runs.noise[:, j])
         gain = np.linalg.solve(C[:n, :n], C[:n, n:]).T
         means.append(lower[:, j] + gain @ (runs.Y - runs.lower)[:, j])
         variances.append(np.diag(C[n:, n:] - gain @ C[:n, n:]))
@@ -76,7 +77,7 @@ def rbf(A, B, length):
 def test_one_step_is_the_conditional_of_a_joint_gaussian():
     rng = np.random.default_rng(1)
     X, new = rng.random((6, 2)), rng.random((9, 2))
-    runs = Runs(X, *rng.random((4, 6, 3)))
+    runs = Runs(X, *rng.random((3, 6, 3)), np.zeros((3, 6, 6)), np.ones(3))
     step = Step(runs, rbf, Numbers(0.7, 0.01, 0.8, np.array([0.5, 1.0, 2.0])))
     lower = rng.random((9, 3))
     mean, variance = step.predict(new, lower)
@@ -95,17 +96,46 @@ def test_one_step_is_the_conditional_of_a_joint_gaussian():
     assert_allclose(0.5 * (spread[0] - 2 * spread[1] + spread[2]), step.rho_variance, rtol=1e-6)
 
 
+def test_two_levels_that_are_not_nested_are_one_gaussian_process():
+    """Cokriging with noisy runs below and a known rho, against all runs conditioned on at once."""
+    rng = np.random.default_rng(3)
+    x, r, new = rng.random((12, 2)), rng.random((5, 2)), rng.random((7, 2))
+    z, y, rho, noise = rng.normal(size=12), rng.normal(size=5), 1.7, 0.2
+    points = np.concatenate([x, r, new])
+    both = np.repeat([1.0, rho, rho], [12, 5, 7])
+    C = np.outer(both, both) * rbf(points, points, 0.5)
+    C[12:, 12:] += 0.3 * rbf(points[12:], points[12:], 0.9) + 1e6  # the offset
+    C[:17, :17] += np.diag(np.repeat([noise, 0.0], [12, 5]))
+    gain = np.linalg.solve(C[:17, :17], C[:17, 17:]).T
+    expected = gain @ np.r_[z, y], C[17:, 17:] - gain @ C[:17, 17:]
+
+    below, k = np.concatenate([new, r]), rbf(np.concatenate([new, r]), x, 0.5)
+    gain = np.linalg.solve(rbf(x, x, 0.5) + noise * np.eye(12), k.T).T
+    mean, error = rho * (gain @ z)[:, None], (rbf(below, below, 0.5) - gain @ k.T)[None]
+    runs = Runs(r, y[:, None], np.zeros((5, 1)), mean[7:], error[:, 7:, 7:], np.array([rho]))
+    numbers = Numbers(0.9, 1e-300, 1e-9, np.array([0.3]))
+    found = Step(runs, rbf, numbers).joint(new, mean[:7], error)
+    assert_allclose(found[0][:, 0], expected[0], atol=2e-4)
+    assert_allclose(found[1][0], expected[1], atol=2e-4)
+    # The twin: errors of single runs as if they knew nothing of each other and of new points.
+    apart = replace(runs, error=error[:, 7:, 7:] * np.eye(5))
+    _, wide = Step(apart, rbf, numbers).joint(new, mean[:7], error * np.eye(12))
+    assert (np.diagonal(wide[0]) > 1.1 * np.diagonal(expected[1])).any()
+
+
 def test_the_restricted_likelihood_is_that_of_contrasts():
     """Against scipy, with an orthonormal basis of another making."""
     rng = np.random.default_rng(2)
-    runs = Runs(rng.random((7, 2)), *rng.random((4, 7, 2)))
+    error = np.stack([rbf(*[rng.random((7, 3))] * 2, 0.5) for _ in range(2)])
+    runs = Runs(rng.random((7, 2)), *rng.random((3, 7, 2)), error, np.array([0.5, 1.5]))
     K, unit = rbf(runs.X, runs.X, 0.7), np.array([0.5, 2.0])
     found = _likelihoods(runs, K, 0.01, 0.8, unit)
     Q = helmert(7)
     for j in range(2):
         z, a = Q @ (runs.Y - runs.lower)[:, j], Q @ runs.slope[:, j]
         for scale, value in zip(SCALES * unit[j], found[j], strict=True):
-            V = Q @ (scale * (K + 0.01 * np.eye(7)) + np.diag(runs.own[:, j])) @ Q.T
+            own = np.diag(runs.noise[:, j]) + runs.factor[j] ** 2 * error[j]
+            V = Q @ (scale * (K + 0.01 * np.eye(7)) + own) @ Q.T
             log = multivariate_normal.logpdf(z, cov=V + 0.64 * np.outer(a, a))
             assert_allclose(value - 3 * np.log(2 * np.pi), log, rtol=1e-10)
 
@@ -152,6 +182,46 @@ def test_calibrated_on_known_levels_and_the_wrong_twin_is_not():
     least, most = binom.interval(0.99, 120, 0.95)
     assert least <= inside[1.0] <= most
     assert not least <= inside[0.5] <= most
+
+
+def noisy_levels(seed):
+    """Draws of two levels that are not nested, the lower one noisy: 25 and 8 runs, 2 new."""
+    rng = np.random.default_rng(seed)
+    x = np.r_[np.linspace(0, 1, 25), rng.random(8), [0.3, 0.7]][:, None]
+    root = [np.linalg.cholesky(rbf(x, x, h) + 1e-9 * np.eye(35)) for h in (0.2, 0.5)]
+    z = root[0] @ rng.normal(size=35)
+    y = 1.3 * z + 0.2 * root[1] @ rng.normal(size=35) + 2.0
+    noise = np.repeat([0.3**2, 0.0], [25, 8])
+    seen = np.r_[z[:25], y[25:33]] + np.sqrt(noise) * rng.normal(size=33)
+    return levels(x[:25, 0], x[25:33, 0]), seen, noise, x[33:, 0], y[33:]
+
+
+def log_density(model, new, truth):
+    mean, std = model.predict(levels([], new), return_std=True)
+    return norm.logpdf(truth, mean, std).mean()
+
+
+def test_noisy_levels_that_are_not_nested_are_calibrated():
+    """95 % intervals hold, and the twin, too wide as it counts an error twice, is mostly worse.
+
+    It takes the errors of single runs, and of new points, as if they were independent.
+    """
+    inside, gains = 0, []
+    for seed in range(24):
+        X, y, noise, new, truth = noisy_levels(seed)
+        model = MultifidelityGP(kernel="rbf", trend="constant").fit(X, y, noise=noise)
+        mean, std = model.predict(levels([], new), return_std=True)
+        inside += int((np.abs(truth - mean) < 1.959964 * std).sum())
+        (step,) = model._steps
+        runs = replace(step.runs, error=step.runs.error * np.eye(8))
+        twin = Step(runs, model._covariance, step.numbers)
+        twin.apart = False
+        own = log_density(model, new, truth)
+        model._steps = [twin]
+        gains.append(own - log_density(model, new, truth))
+    least, most = binom.interval(0.99, 48, 0.95)
+    assert least <= inside <= most
+    assert wilcoxon(gains, alternative="greater").pvalue < 0.01
 
 
 def outputs(x):

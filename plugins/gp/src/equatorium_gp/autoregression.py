@@ -11,6 +11,10 @@ the posterior. K is the kernel of the lowest level with all lengths multiplied b
 few runs cannot teach a kernel. h, g and tau are shared by all outputs and found by the restricted
 likelihood under weak priors; s_j^2, too, in which the outputs' scales have a common prior of a
 factor e, whose middle is found with them. A few runs of many outputs thus know them.
+
+Where z is not known but predicted, with an error of its own at every run, these errors are one
+smooth function: their covariance between runs, and between runs and new points, times the square of
+rho, is one more part of that of y (co-kriging, for a rho that is known).
 """
 
 from collections.abc import Callable
@@ -43,15 +47,20 @@ class Runs:
     Y : (n, p) array
     noise : (n, p) array
         Declared variance of Y.
-    lower, lower_variance : (n, p) arrays
-        Mean and variance of the level below.
+    lower : (n, p) array
+        Mean of the level below.
+    error : (p, n, n) array
+        Covariance of its error between runs.
+    factor : (p,) array
+        What that is multiplied with: rho, as well as it is known.
     """
 
     X: FloatArray
     Y: FloatArray
     noise: FloatArray
     lower: FloatArray
-    lower_variance: FloatArray
+    error: FloatArray
+    factor: FloatArray
 
     @property
     def center(self) -> FloatArray:
@@ -65,8 +74,10 @@ class Runs:
 
     @property
     def own(self) -> FloatArray:
-        """Variance of single runs (n, p)."""
-        return self.noise + self.lower_variance
+        """Covariance (p, n, n) of what the runs have beside this level's process."""
+        found = self.factor[:, None, None] ** 2 * self.error
+        found[:, np.arange(len(self.X)), np.arange(len(self.X))] += self.noise.T
+        return found
 
 
 @dataclass(frozen=True)
@@ -136,8 +147,8 @@ def _likelihoods(runs: Runs, K: FloatArray, g: float, tau: float, unit: FloatArr
     pairs = np.einsum("ni,npk->pik", contrasts, known)
     smooth = contrasts.T @ (K + g * np.eye(n)) @ contrasts
     found = np.empty((p, len(SCALES)))
-    for j in range(p):
-        fixed = (contrasts.T * runs.own[:, j]) @ contrasts
+    for j, own in enumerate(runs.own):
+        fixed = contrasts.T @ own @ contrasts
         scales = SCALES * unit[j]
         step = max(1, MOST // n**2)
         for start in range(0, len(scales), step):
@@ -199,10 +210,10 @@ class Step:
     def __init__(self, runs: Runs, kernel: Kernel, numbers: Numbers) -> None:
         self.runs, self.kernel, self.numbers = runs, kernel, numbers
         n, p = runs.Y.shape
+        self.apart = bool(runs.error.any())
         K = kernel(runs.X, runs.X, numbers.length) + numbers.nugget * np.eye(n)
         a = runs.slope.T
-        V = numbers.scale[:, None, None] * K
-        V[:, np.arange(n), np.arange(n)] += runs.own.T
+        V = numbers.scale[:, None, None] * K + runs.own
         root = np.linalg.inv(np.linalg.cholesky(V))
         w = np.einsum("pij,pj->pi", root, a)
         along = np.einsum("pi,pij->pj", w, root)
@@ -253,3 +264,31 @@ class Step:
         trend = (1.0 - np.einsum("pmn,pn->mp", K, self._ones)) ** 2 / self._known
         free = np.maximum(of.scale + of.tau**2 * slope**2 - known + trend, 0.0)
         return mean, free + of.scale * of.nugget
+
+    def joint(
+        self, X: FloatArray, lower: FloatArray, below: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean (m, p) of the level and its covariance (p, m, m) between points X (m, d).
+
+        Parameters
+        ----------
+        X : (m, d) array
+        lower : (m, p) array
+            Mean of the level below.
+        below : (p, m + n, m + n) array
+            Covariance of its error between the points and the runs, in this order.
+        """
+        of, runs, m = self.numbers, self.runs, len(X)
+        slope = np.concatenate([lower - runs.center, runs.slope]).T
+        K = of.scale[:, None, None] * self.kernel(X, np.concatenate([X, runs.X]), of.length)
+        K += of.tau**2 * slope[:, :m, None] * slope[:, None]
+        K += runs.factor[:, None, None] ** 2 * below[:, :m]
+        k = K[:, :, m:]
+        mean = lower + self.offset + np.einsum("pmn,pn->mp", k, self._alpha)
+        white = k @ np.swapaxes(self._root, 1, 2)
+        trend = (1.0 - np.einsum("pmn,pn->pm", k, self._ones)) / np.sqrt(self._known)[:, None]
+        found = K[:, :, :m] - white @ np.swapaxes(white, 1, 2) + trend[:, :, None] * trend[:, None]
+        i = np.arange(m)
+        own = of.scale[:, None] * of.nugget + self.rho_variance[:, None] * below[:, i, i]
+        found[:, i, i] = np.maximum(found[:, i, i], 0.0) + own
+        return mean, found

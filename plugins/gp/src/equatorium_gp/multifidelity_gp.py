@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,8 @@ from equatorium.errors import InputError, StateError
 from equatorium_gp import kernels
 from equatorium_gp.autoregression import Numbers, Runs, Step, learn
 from equatorium_gp.trend_gp import TrendGP
+
+PIECE = 64  # points at a time, where their covariances with each other are worked out
 
 
 class MultifidelityGP(Emulator):
@@ -30,13 +33,15 @@ class MultifidelityGP(Emulator):
               \circ \mathrm{Cov}[y_{t-1}] + \mathrm{Cov}[b_t + (\rho - \hat\rho)(m_{t-1} - c)
               + \delta_t],
 
-    all uncertainty of rho, b and delta, without declared noise. Where runs are not
-    nested, or those of the level below are noisy, the smooth error of its mean is counted twice,
-    for delta has taken it up: the variance is then too large.
+    all uncertainty of rho, b and delta, without declared noise.
 
     Levels must be of the same quantity in the same units: the prior of rho is around one, with a
     width that is learned. Designs need not be nested. Where a run of the level below has the same
-    inputs (and no declared noise) its outputs are used, else their prediction and its variance.
+    inputs (and no declared noise) its outputs are used, else their prediction. If there are such
+    runs, what they say of its error elsewhere is used too: the two levels are one Gaussian process
+    (Kennedy & O'Hagan 2000) for the rho that was found, and the variance is what it leaves; only
+    the correlation of outputs is then that of the formula above. The prediction of the lower level
+    itself knows its own runs alone.
 
     Parameters
     ----------
@@ -128,8 +133,12 @@ class MultifidelityGP(Emulator):
         steps: list[Step] = []
         for t in range(1, top + 1):
             self._look_below(t, steps)
-            found = learn(self._runs(t), self._covariance, unit)
-            steps.append(Step(self._runs(t), self._covariance, found))
+            runs = self._runs(t, steps)
+            found = learn(runs, self._covariance, unit)
+            if runs.error.any():
+                runs = replace(runs, factor=self._step(runs, found).rho)
+                found = learn(runs, self._covariance, unit)
+            steps.append(self._step(self._runs(t, steps), found))
             self.length_[t - 1], self.nugget_[t - 1] = found.length, found.nugget
             self.tau_[t - 1], self.scale_[t - 1] = found.tau, found.scale
             self.rho_[t - 1], self.offset_[t - 1] = steps[-1].rho, steps[-1].offset
@@ -164,10 +173,34 @@ class MultifidelityGP(Emulator):
             if len(same) and not self.noise_[same].any():
                 self.lower_[i], self.lower_variance_[i] = self.Y_[same].mean(axis=0), 0.0
 
-    def _runs(self, t: int) -> Runs:
+    def _runs(self, t: int, steps: list[Step]) -> Runs:
+        """Give the runs of level t, and how far what is said of the level below may be wrong."""
         mine = self.level_ == t
-        arrays = (self.X_, self.Y_, self.noise_, self.lower_, self.lower_variance_)
-        return Runs(*(values[mine] for values in arrays))
+        X, Y, noise, lower = (a[mine] for a in (self.X_, self.Y_, self.noise_, self.lower_))
+        n, p = Y.shape
+        known = (self.lower_variance_[mine] == 0.0).all(axis=1)
+        error = np.zeros((p, n, n))
+        if not known.all():
+            error = self._joint(X, steps)[1]
+            error[:, known], error[:, :, known] = 0.0, 0.0
+        return Runs(X, Y, noise, lower, error, np.ones(p))
+
+    def _step(self, runs: Runs, numbers: Numbers) -> Step:
+        """Take the error of the level below once by itself, then times the rho that is found."""
+        step = Step(runs, self._covariance, numbers)
+        if not step.apart:
+            return step
+        return Step(replace(runs, factor=step.rho), self._covariance, numbers)
+
+    def _joint(self, points: FloatArray, steps: list[Step]) -> tuple[FloatArray, FloatArray]:
+        """Mean (m, p) of a level, and its outputs' covariances (p, m, m) between points."""
+        if not steps:
+            return self.base_.predict_dist(points).mean, self.base_._process.joints(points)
+        step, m = steps[-1], len(points)
+        mean, below = self._joint(np.concatenate([points, step.runs.X]), steps[:-1])
+        exact = np.flatnonzero((np.diagonal(step.runs.error, axis1=1, axis2=2) == 0).all(axis=0))
+        below[:, m + exact], below[:, :, m + exact] = 0.0, 0.0
+        return step.joint(points, mean[:m], below)
 
     def _covariance(self, A: FloatArray, B: FloatArray, length: float) -> FloatArray:
         """Give the lowest level's kernel with other lengths, of unit mean variance at its runs."""
@@ -210,18 +243,28 @@ class MultifidelityGP(Emulator):
 
     def _chain(self, points: FloatArray, steps: list[Step]) -> Gaussian:
         """Predict the level that so many steps lead to."""
-        found = self.base_.predict_dist(points).gaussian()
-        for step in steps:
-            mean, own = step.predict(points, found.mean)
-            own = own + step.rho_variance * found.variance
-            covariance = found.covariance.scaled(step.rho)
-            if self._alone:
-                found = Gaussian(mean, covariance + Diagonal(own))
-                continue
-            std = np.sqrt(own)
-            added = step.correlation * std[:, :, None] * std[:, None, :]
-            found = Gaussian(mean, Dense(covariance.dense() + added))
-        return found
+        if not steps:
+            return self.base_.predict_dist(points).gaussian()
+        step, below = steps[-1], self._chain(points, steps[:-1])
+        covariance = below.covariance.scaled(step.rho)
+        if step.apart:
+            pieces = [points[i : i + PIECE] for i in range(0, max(len(points), 1), PIECE)]
+            means, parts = zip(*(self._joint(piece, steps) for piece in pieces), strict=True)
+            mean = np.concatenate(means)
+            total = np.concatenate([np.diagonal(part, axis1=1, axis2=2).T for part in parts])
+            # At most all of it is the error of the level below.
+            scaled = covariance.diagonal()
+            taken = np.minimum(scaled, total)
+            covariance = covariance.scaled(np.sqrt(taken / np.maximum(scaled, 1e-300)))
+            own = total - taken
+        else:
+            mean, own = step.predict(points, below.mean)
+            own = own + step.rho_variance * below.variance
+        if self._alone:
+            return Gaussian(mean, covariance + Diagonal(own))
+        std = np.sqrt(own)
+        added = step.correlation * std[:, :, None] * std[:, None, :]
+        return Gaussian(mean, Dense(covariance.dense() + added))
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state whose levels fit together, and build them."""
@@ -242,10 +285,10 @@ class MultifidelityGP(Emulator):
     def _build(self) -> None:
         """Make what predictions need of the numbers learned."""
         parts = zip(self.length_, self.nugget_, self.tau_, self.scale_, strict=True)
-        self._steps = [
-            Step(self._runs(t), self._covariance, Numbers(float(h), float(g), float(tau), scale))
-            for t, (h, g, tau, scale) in enumerate(parts, start=1)
-        ]
+        self._steps: list[Step] = []
+        for t, (h, g, tau, scale) in enumerate(parts, start=1):
+            numbers = Numbers(float(h), float(g), float(tau), scale)
+            self._steps.append(self._step(self._runs(t, self._steps), numbers))
 
 
 def _check(state: Mapping[str, Any], level_column: int | None) -> None:

@@ -87,6 +87,11 @@ class Process:
         """Covariance (m, m) of one output between points, with the nugget."""
         return self.mixing.joint(self._covariances(*self._inputs(X), True), output)
 
+    def joints(self, X: FloatArray) -> FloatArray:
+        """Covariances (p, m, m) of all outputs between points, with the nugget."""
+        found = self._covariances(*self._inputs(X), True)
+        return np.stack([self.mixing.joint(found, j) for j in range(self.mixing.mixing.shape[1])])
+
     def functions(self, X: FloatArray, size: int, rng: np.random.Generator) -> FloatArray:
         """Draws (size, m, p) from the posterior, without nugget."""
         x, H = self._inputs(X)
