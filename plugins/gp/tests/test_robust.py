@@ -154,11 +154,11 @@ def test_an_output_that_fails_is_told_of_and_takes_no_other_down(monkeypatch):
     whole = TrendGP(sharing="each").fit(X, Y)
     learned, calls = Shared.learned.__func__, []
 
-    def failing(cls, kernel, problem, budget, *rest):
+    def failing(cls, kernel, problem, budget, *rest, **options):
         calls.append(budget)
         if len(calls) == 2:
             raise np.linalg.LinAlgError("the second output's matrix is not positive definite")
-        return learned(cls, kernel, problem, budget, *rest)
+        return learned(cls, kernel, problem, budget, *rest, **options)
 
     monkeypatch.setattr(Shared, "learned", classmethod(failing))
     with pytest.warns(UserWarning, match=r"keeps the start.*second output"):

@@ -24,6 +24,7 @@ MOST_APART = 40  # outputs up to which some members have a kernel for each
 OF_MEMBERS = (
     "active",
     "output_correlation",
+    "variance_function",
     "n_subset",
     "full_evaluations",
     "domain",
@@ -59,8 +60,10 @@ class GP(Emulator):
         As in `TrendGP`; "auto" are both: members through components of the outputs, and, with 2 to
         40 outputs, two with a kernel for each output. The former know the outputs' differences, the
         latter the outputs themselves better.
-    active, output_correlation, n_subset, full_evaluations, domain, device, random_state
-        Of every member, as in `TrendGP`.
+    active, output_correlation, variance_function, n_subset, full_evaluations
+        Of every member, as in `TrendGP`,
+    domain, device, random_state
+        likewise.
 
     Attributes
     ----------
@@ -94,6 +97,7 @@ class GP(Emulator):
         active: Any = "all",
         sharing: str = "auto",
         output_correlation: bool = True,
+        variance_function: bool = True,
         n_subset: int = 400,
         full_evaluations: int = 8,
         domain: str = "ignore",
@@ -105,6 +109,7 @@ class GP(Emulator):
         self.active = active
         self.sharing = sharing
         self.output_correlation = output_correlation
+        self.variance_function = variance_function
         self.n_subset = n_subset
         self.full_evaluations = full_evaluations
         self.domain = domain
@@ -118,6 +123,7 @@ class GP(Emulator):
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         check_flag("output_correlation", self.output_correlation)
+        check_flag("variance_function", self.variance_function)
         check_seed(self.random_state)
         pairs = list(self._pairs(*X.shape, Y.shape[1]))
         together = "components" if self.sharing == "auto" else self.sharing
@@ -183,8 +189,13 @@ class GP(Emulator):
     def _predict_dist(self, X: FloatArray) -> Gaussian:
         return self._mixed([member.predict_dist(X).gaussian() for member in self.members_])
 
-    def loo(self) -> Gaussian:
+    def loo(self, *, even: bool = False) -> Gaussian:
         """Predict every run from all others at the hyperparameters and weights of all.
+
+        Parameters
+        ----------
+        even : bool
+            Leave the members' variance functions aside.
 
         Returns
         -------
@@ -192,7 +203,7 @@ class GP(Emulator):
             (n, p): with the nugget, without the declared noise.
         """
         check_is_fitted(self)
-        return self._mixed([member.loo() for member in self.members_])
+        return self._mixed([member.loo(even=even) for member in self.members_])
 
     def outliers(self, level: float = 0.01) -> npt.NDArray[np.intp]:
         """Numbers of the runs that do not fit to all others, as `TrendGP.outliers` tells.
@@ -202,7 +213,7 @@ class GP(Emulator):
         level : float
             Probability that any run is named where all are sound.
         """
-        left_out, first = self.loo(), self.members_[0]
+        left_out, first = self.loo(even=True), self.members_[0]
         return strange_runs(left_out, first.Y_, first.noise_, level)
 
     def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from equatorium_gp.fit import Budget, Problem, learn
 from equatorium_gp.noise import factorise
 from equatorium_gp.shared import Learned, Shared
 from equatorium_gp.spectral import tensor
+from equatorium_gp.trend import Basis
 
 MANY = 400  # runs from which matrices are large
 
@@ -38,6 +39,8 @@ class Groups:
     columns : list of arrays
         One a group.
     device : str
+    uneven : bool
+        Whether the error may vary with the inputs.
     """
 
     X: FloatArray
@@ -46,6 +49,21 @@ class Groups:
     noise: FloatArray | None
     columns: Sequence[npt.NDArray[np.intp]]
     device: str
+    uneven: bool
+
+    @classmethod
+    def of(cls, model: Any, device: str) -> Self:
+        """Take them from a `TrendGP` whose structure is known."""
+        scaled = (model.X_ - model.low_) / model.width_
+        return cls(
+            scaled,
+            (model.Y_ - model.center_) @ model.unmixing_,
+            Basis(model.terms_)(scaled),
+            model.noise_ @ model.unmixing_**2 if len(model.noise_) else None,
+            [np.flatnonzero(model.group_ == g) for g in range(int(model.group_.max()) + 1)],
+            device,
+            model.variance_function,
+        )
 
     def problem(self, columns: Any, a: FloatArray, b: FloatArray | None) -> Problem:
         """Give some components as the likelihood sees them, with noise levels b of runs a."""
@@ -107,6 +125,7 @@ class Groups:
             "delta": np.array([own.delta for own in all_numbers]),
             "one_ratio": np.array([own.one_ratio for own in all_numbers], dtype=np.int64),
             "variance_factor": np.array([own.variance_factor for own in all_numbers]),
+            "variance_function": np.array([own.variance_function for own in all_numbers]),
             "run_noise": np.array(run_noise),
             "error_correlation": shrunk_correlation(errors),
             "log_likelihood": log_likelihood,
@@ -125,12 +144,12 @@ class Groups:
         """Learn a group; one of many that fails keeps the kernel that it started with."""
         before = copy.deepcopy(kernel)
         try:
-            return Shared.learned(kernel, problem, budget, rng, start)
+            return Shared.learned(kernel, problem, budget, rng, start, self.uneven)
         except (EquatoriumError, np.linalg.LinAlgError) as error:
             if len(self.columns) == 1 or budget is None:
                 raise
             warnings.warn(f"TrendGP keeps the start of a kernel: {error}", stacklevel=7)
-            return Shared.learned(before, problem, None, rng)
+            return Shared.learned(before, problem, None, rng, uneven=self.uneven)
 
     def rebuilt(self, model: Any, kernels: Sequence[Any]) -> list[Shared]:
         """Build all groups again from the attributes of a fitted `TrendGP`."""
@@ -144,6 +163,7 @@ class Groups:
                 float(model.delta_[g]),
                 bool(model.one_ratio_[g]),
                 float(model.variance_factor_[g]),
+                model.variance_function_[g],
             )
             levels = model.output_noise_[columns] if noisy else None
             problem = self.problem(columns, model.run_noise_[g], levels)

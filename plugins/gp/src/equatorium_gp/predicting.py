@@ -79,8 +79,13 @@ class ProcessEmulator(Emulator):
     def _predict_dist(self, X: FloatArray) -> Gaussian:
         return self._process.predict(X, self._box.inflation(X, self.domain))
 
-    def loo(self) -> Gaussian:
+    def loo(self, *, even: bool = False) -> Gaussian:
         """Predict every run from all others at the hyperparameters of all, in closed form.
+
+        Parameters
+        ----------
+        even : bool
+            Leave the variance function aside: errors of one size everywhere.
 
         Returns
         -------
@@ -88,19 +93,20 @@ class ProcessEmulator(Emulator):
             (n, p), as `predict_dist` would give: with the nugget, without the declared noise.
         """
         check_is_fitted(self)
-        return self._process.leave_one_out()
+        return self._process.leave_one_out(even)
 
     def outliers(self, level: float = 0.01) -> npt.NDArray[np.intp]:
         """Numbers of the runs that do not fit to all others, the strangest first.
 
         By their leave-one-out errors, all outputs together: see
         `equatorium_gp.predicting.strange_runs`. A run that went wrong spoils the predictions of its
-        neighbours too: look at the first, mend or leave it out, and fit again.
+        neighbours too: look at the first, mend or leave it out, and fit again. The variance
+        function is left aside, lest a bad run among few pass for a rough part of the box.
 
         Parameters
         ----------
         level : float
-            Probability that any run is named where all are sound.
+            Probability that any run is named where all are sound and errors of one size.
 
         References
         ----------
@@ -116,7 +122,7 @@ class ProcessEmulator(Emulator):
         >>> TrendGP().fit(x, y).outliers().tolist()
         [12]
         """
-        return strange_runs(self.loo(), self.Y_, self.noise_, level)
+        return strange_runs(self.loo(even=True), self.Y_, self.noise_, level)
 
     def predict_dist_vjp(self, X: Any, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
         """Gradient (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * covariance)`` by X.

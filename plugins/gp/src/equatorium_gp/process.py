@@ -49,9 +49,9 @@ class Process:
         factor = 1.0 if inflation is None else inflation[:, None]
         return self.mixing.gaussian(mean, variance * factor)
 
-    def leave_one_out(self) -> Gaussian:
-        """Every run from all others."""
-        return self.mixing.gaussian(*self._joined(one.leave_one_out() for one in self.shared))
+    def leave_one_out(self, even: bool = False) -> Gaussian:
+        """Every run from all others; if `even`, with errors that do not vary with the inputs."""
+        return self.mixing.gaussian(*self._joined(one.leave_one_out(even) for one in self.shared))
 
     def pulled(
         self,
@@ -71,15 +71,15 @@ class Process:
             slopes, factors = zip(*parts, strict=True)
             return np.concatenate(slopes), np.concatenate(factors)
         x, H = self._inputs(X)
-        seen, variances = zip(*(one.seen(x, H) for one in self.shared), strict=True)
-        (variance,) = self._joined((one,) for one in variances)
+        seen = [one.seen(x, H) for one in self.shared]
+        (variance,) = self._joined((own,) for _, own in seen)
         factor = np.ones((len(X), 1)) if inflation is None else inflation[:, None]
         by_mean, by_variance = self.mixing.pulled(mean_bar, cov_bar, variance * factor)
         by_factor = (by_variance * variance).sum(axis=1)
         by_variance = by_variance * factor
         x_bar, h_bar = np.zeros_like(x), np.zeros_like(H)
         for one, points, columns in zip(self.shared, seen, self.groups, strict=True):
-            own = one.pulled(points, by_mean[:, columns], by_variance[:, columns])
+            own = one.pulled(x, points, by_mean[:, columns], by_variance[:, columns])
             x_bar, h_bar = x_bar + own[0], h_bar + own[1]
         return np.asarray((x_bar + self.basis.pulled(x, h_bar)) / self.width), by_factor
 

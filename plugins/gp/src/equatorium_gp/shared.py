@@ -11,6 +11,8 @@ from equatorium_gp.fit import START, Budget, Problem, learn
 from equatorium_gp.kernels import Kernel, load
 from equatorium_gp.likelihood import LEAST_NUGGET, TINY, profile
 from equatorium_gp.posterior import Decomposed, Hyperparameters, Posterior, Seen
+from equatorium_gp.spectral import array
+from equatorium_gp.variance_function import VarianceFunction
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Learned:
     one_ratio : bool
         Whether the ratio is the same for all, found with the kernel by Cholesky factors.
     variance_factor : float
+    variance_function : (1 + 2 d,) array
+        Of `equatorium_gp.variance_function`.
     """
 
     kernel: FloatArray
@@ -35,6 +39,7 @@ class Learned:
     delta: float
     one_ratio: bool
     variance_factor: float
+    variance_function: FloatArray
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Shared:
     problem: Problem
     posterior: Posterior
     variance_factor: float
+    variance_function: VarianceFunction
 
     @classmethod
     def learned(
@@ -53,10 +59,12 @@ class Shared:
         budget: Budget | None,
         rng: np.random.Generator,
         start: tuple[float, float] = START,
+        uneven: bool = False,
     ) -> tuple[Learned, Self]:
         """Learn from the runs; the kernel's parameters too, unless there is no `budget`.
 
-        Learning begins at the kernel's parameters and at the ratios `start`.
+        Learning begins at the kernel's parameters and at the ratios `start`. The error may vary
+        with the inputs if `uneven`.
         """
         delta, ratio = (0.0 if problem.noise is None else LEAST_NUGGET), None
         varies = np.asarray(problem.Y.std(dim=0).cpu()) > 1e-3  # a constant teaches no kernel
@@ -74,14 +82,18 @@ class Shared:
             scale = np.maximum(scale, TINY)
         posterior = Posterior(kernel, problem, Hyperparameters(ratios, scale, delta), decomposed)
         mean, variance = posterior.leave_one_out()
-        plain = cls(problem, posterior, 1.0)
-        factor = variance_factor(plain.scores - mean, variance, plain.declared)
+        X = array(problem.X)
+        even = VarianceFunction.constant(X.shape[1])
+        plain = cls(problem, posterior, 1.0, even)
+        errors = plain.scores - mean, variance, plain.declared
+        function = VarianceFunction.learned(X, *errors) if uneven else even
+        factor = variance_factor(errors[0], variance * function(X)[:, None], errors[2])
         raw = [p.detach().cpu().numpy().ravel() for p in kernel.parameters()]
         parameters = np.concatenate([np.zeros(0), *raw]).astype(np.float64)
         one = ratio is not None
         return (
-            Learned(parameters, ratios, scale, delta, one, factor),
-            cls(problem, posterior, factor),
+            Learned(parameters, ratios, scale, delta, one, factor, function.coefficients),
+            cls(problem, posterior, factor, function),
         )
 
     @classmethod
@@ -100,7 +112,8 @@ class Shared:
         decomposed = Decomposed.of(kernel, problem, numbers.delta, ratio)
         known = Hyperparameters(numbers.ratio, numbers.scale, numbers.delta)
         posterior = Posterior(kernel, problem, known, decomposed)
-        return cls(problem, posterior, numbers.variance_factor)
+        function = VarianceFunction(numbers.variance_function)
+        return cls(problem, posterior, numbers.variance_factor, function)
 
     @property
     def scores(self) -> FloatArray:
@@ -116,11 +129,16 @@ class Shared:
     def predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (m, k) at scaled inputs X (m, d) with trend terms H (m, t)."""
         mean, variance = self.posterior.predict(X, H)
-        return mean, variance * self.variance_factor
+        return mean, variance * self.factor(X)[:, None]
+
+    def factor(self, X: FloatArray) -> FloatArray:
+        """Give what multiplies the variance (m,) at scaled inputs X (m, d)."""
+        return self.variance_factor * self.variance_function(X)
 
     def joint(self, X: FloatArray, H: FloatArray, nugget: bool) -> FloatArray:
         """Covariances (k, m, m) of the components between points, with the nugget or without."""
-        return self.posterior.joint(X, H, nugget) * self.variance_factor
+        root = np.sqrt(self.factor(X))
+        return self.posterior.joint(X, H, nugget) * np.outer(root, root)
 
     def prior(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Trend (m, k) and covariances (k, m, m) of the process before any run."""
@@ -129,18 +147,33 @@ class Shared:
     def seen(self, X: FloatArray, H: FloatArray) -> tuple[Seen, FloatArray]:
         """See points as the runs do, and give their variance (m, k)."""
         seen = self.posterior.seen(X, H)
-        return seen, self.posterior.variance(seen) * self.variance_factor
+        return seen, self.posterior.variance(seen) * self.factor(X)[:, None]
 
     def pulled(
-        self, seen: Seen, by_mean: FloatArray, by_variance: FloatArray
+        self,
+        X: FloatArray,
+        seen: tuple[Seen, FloatArray],
+        by_mean: FloatArray,
+        by_variance: FloatArray,
     ) -> tuple[FloatArray, FloatArray]:
-        """Carry gradients by mean and variance (m, k) of points seen back to their X and H."""
-        return self.posterior.pulled(seen, by_mean, by_variance * self.variance_factor)
+        """Carry gradients by mean and variance (m, k) of points `seen` back to their X and H."""
+        points, variance = seen
+        by_own = by_variance * self.factor(X)[:, None]
+        x_bar, h_bar = self.posterior.pulled(points, by_mean, by_own)
+        if self.variance_function.varies:
+            by_log = (by_variance * variance).sum(axis=1, keepdims=True)
+            x_bar = x_bar + by_log * self.variance_function.log_slope(X)
+        return x_bar, h_bar
 
-    def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance (n, k) of every run from all others, without its declared noise."""
+    def leave_one_out(self, even: bool = False) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (n, k) of every run from all others, without its declared noise.
+
+        Without the variance function, too, if `even`.
+        """
         mean, variance = self.posterior.leave_one_out()
-        return mean, variance * self.variance_factor
+        if even:
+            return mean, variance * self.variance_factor
+        return mean, variance * self.factor(array(self.problem.X))[:, None]
 
     def standardised_errors(self) -> FloatArray:
         """Leave-one-out errors (n, k) in units of their standard deviations, noise included."""

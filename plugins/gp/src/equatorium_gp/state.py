@@ -30,7 +30,8 @@ def check_state(model: Any) -> None:
         "mixing_": (k, p), "unmixing_": (p, k), "active_": (None,), "run_noise_": (g, n),
         "output_noise_": (None,), "ratio_": (k,), "scale_": (k,), "delta_": (g,),
         "variance_factor_": (g,), "kernel_parameters_": (g, None), "error_correlation_": (k, k),
-        "coefficients_": (None, p), "noise_": (None, p), "one_ratio_": (g,), "common_": (None,),
+        "variance_function_": (g, 1 + 2 * d), "coefficients_": (None, p),
+        "noise_": (None, p), "one_ratio_": (g,), "common_": (None,),
     }  # fmt: skip
     for name, shape in shapes.items():
         value = getattr(model, name, None)
@@ -81,7 +82,7 @@ def check_state(model: Any) -> None:
 
 
 def migrated(state: Mapping[str, Any], version: int) -> dict[str, Any]:
-    """Translate a state of an earlier version, whose declared noise is known as a product only.
+    """Translate a state of an earlier version, whose errors are of one size everywhere.
 
     Raises
     ------
@@ -89,7 +90,10 @@ def migrated(state: Mapping[str, Any], version: int) -> dict[str, Any]:
         If it is damaged.
     """
     try:
-        return _with_noise(_without_components(state) if version == 1 else dict(state))
+        new = _without_components(state) if version == 1 else dict(state)
+        new = _with_noise(new) if version < 3 else new
+        even = np.zeros((len(new["delta_"]), 1 + 2 * new["X_"].shape[1]))
+        return {**new, "variance_function_": even}
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise StateError(f"the state of TrendGP, version {version}, is damaged.") from error
 

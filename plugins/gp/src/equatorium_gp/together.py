@@ -11,6 +11,7 @@ from equatorium_gp.posterior import Posterior
 from equatorium_gp.shared import Shared
 from equatorium_gp.spectral import Tensor
 from equatorium_gp.stationary import MATERN12, Family, extended
+from equatorium_gp.variance_function import VarianceFunction
 
 FEW = 16_384  # kernel values of a group at once: beyond, one group after the other is as fast
 MEMORY = 2**26  # bytes of matrices kept twice for it
@@ -31,6 +32,7 @@ class Together:
     weight : (g, N, 1) array
     numbers : tuple of (g, 1) arrays
         Own variance, ratio, scale and nugget; the scale holds the variance factor.
+    functions : tuple of VarianceFunction
     """
 
     family: Family
@@ -43,6 +45,7 @@ class Together:
     transform: FloatArray
     weight: FloatArray
     numbers: tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+    functions: tuple[VarianceFunction, ...]
 
     @classmethod
     def of(cls, shared: Sequence[Shared]) -> "Together | None":
@@ -71,6 +74,7 @@ class Together:
                 np.array(scale),
                 np.array([one.nugget for one in all_of]),
             ),
+            tuple(one.variance_function for one in shared),
         )
 
     def serves(self, m: int) -> bool:
@@ -87,6 +91,8 @@ class Together:
         free = own - (h * trend).sum(axis=2) - (white**2 @ self.weight)[..., 0]
         free += ratio * (h**2).sum(axis=2)
         variance = scale * (np.maximum(free, 0.0) + nugget)
+        if any(one.varies for one in self.functions):
+            variance = variance * np.array([one(X) for one in self.functions])
         return both[..., N].T, np.asarray(variance).T
 
     def _kernels(self, X: FloatArray) -> FloatArray:

@@ -75,6 +75,9 @@ class TrendGP(ProcessEmulator):
         `sharing_` is what was taken. `equatorium.Embedded` shares what any embedder finds.
     output_correlation : bool
         Predict the covariance between outputs; else it is diagonal.
+    variance_function : bool
+        Let the size of the errors vary with the inputs where leave-one-out errors do, clearly
+        (`equatorium_gp.variance_function`).
     optimise : bool
         Whether to learn the kernel's parameters; scale and nugget are always learned.
     n_subset : int
@@ -106,6 +109,8 @@ class TrendGP(ProcessEmulator):
         From components to outputs and back; `group_` (k,) says which components share a kernel.
     variance_factor_ : (g,) array
         By which variances are larger than the kernels say, so that leave-one-out errors fit them.
+    variance_function_ : (g, 1 + 2 d) array
+        Coefficients of a further factor that varies with the inputs; see `variance_function`.
     error_correlation_ : (k, k) array
         Of the components' leave-one-out errors, shrunk towards the identity.
     log_likelihood_ : float
@@ -126,8 +131,8 @@ class TrendGP(ProcessEmulator):
     (True, True)
     """
 
-    # Version 1 had no components, 2 no sharing, no update.
-    state_version = 3
+    # Version 1 had no components, 2 no sharing, no update, 3 no variance function.
+    state_version = 4
 
     def __init__(
         self,
@@ -137,6 +142,7 @@ class TrendGP(ProcessEmulator):
         active: Any = "all",
         sharing: str = "auto",
         output_correlation: bool = True,
+        variance_function: bool = True,
         optimise: bool = True,
         n_subset: int = 400,
         full_evaluations: int = 8,
@@ -149,6 +155,7 @@ class TrendGP(ProcessEmulator):
         self.active = active
         self.sharing = sharing
         self.output_correlation = output_correlation
+        self.variance_function = variance_function
         self.optimise = optimise
         self.n_subset = n_subset
         self.full_evaluations = full_evaluations
@@ -201,6 +208,7 @@ class TrendGP(ProcessEmulator):
         check_whole("full_evaluations", self.full_evaluations, 0)
         check_flag("optimise", self.optimise)
         check_flag("output_correlation", self.output_correlation)
+        check_flag("variance_function", self.variance_function)
         check_seed(self.random_state)
         self.noise_ = np.zeros((0, Y.shape[1])) if noise is None or not noise.any() else noise
         self.X_, self.Y_ = X, Y
@@ -388,13 +396,4 @@ class TrendGP(ProcessEmulator):
 
     @property
     def _groups(self) -> Groups:
-        """The components at the runs, and which of them share a kernel."""
-        scaled = (self.X_ - self.low_) / self.width_
-        return Groups(
-            scaled,
-            (self.Y_ - self.center_) @ self.unmixing_,
-            Basis(self.terms_)(scaled),
-            self.noise_ @ self.unmixing_**2 if len(self.noise_) else None,
-            [np.flatnonzero(self.group_ == g) for g in range(int(self.group_.max()) + 1)],
-            present_device(self.device),
-        )
+        return Groups.of(self, present_device(self.device))
