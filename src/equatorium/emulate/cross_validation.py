@@ -105,7 +105,7 @@ def compare(
     if scale is not None and not callable(scale):
         raise InputError(f"scale must be a function, such as lambda z: 1 + z, not {scale!r}.")
     entries = models_of(methods, task, simple)
-    groups = labels(groups, len(table.X))
+    groups = group_labels(groups, len(table.X))
     folds = split(table, cv, groups, task, generator(rng))
     chosen = choose(REGRESSION if task == "regression" else CLASSIFICATION, scores)
     held: dict[str, Any] = {}
@@ -208,11 +208,11 @@ def split(table: Table, cv: Any, groups: Any, task: str, rng: np.random.Generato
         if groups is not None:
             both = np.intersect1d(groups[train], groups[test])
             if len(both):
-                raise InputError(f"cv has group {both[0]!r} on both sides of fold {k}.")
+                raise InputError(f"cv has group {both.tolist()[0]!r} on both sides of fold {k}.")
     return folds
 
 
-def labels(groups: Any, n: int) -> npt.NDArray[Any] | None:
+def group_labels(groups: Any, n: int) -> npt.NDArray[Any] | None:
     """Check the groups, one a row."""
     if groups is None:
         return None

@@ -13,7 +13,7 @@ import numpy as np
 from equatorium.checks import FloatArray, Rng, generator, read_only
 from equatorium.emulate.candidates import kept, task_of
 from equatorium.emulate.comparison import Comparison
-from equatorium.emulate.cross_validation import as_table, compare, labels, split
+from equatorium.emulate.cross_validation import as_table, compare, group_labels, split
 from equatorium.errors import InputError
 from equatorium.records.base import Record
 
@@ -37,7 +37,7 @@ class LearningCurve(Record):
     comparisons: Sequence[Comparison]
 
     @property
-    def labels(self) -> tuple[str, ...]:
+    def group_labels(self) -> tuple[str, ...]:
         """Methods that could be scored at some size, the best at the largest size first."""
         order = dict.fromkeys(x for c in reversed(self.comparisons) for x in c.labels)
         return tuple(order)
@@ -110,7 +110,7 @@ def learning_curve(
     """
     rng, methods, scores = generator(rng), kept(methods), kept(scores)
     table = as_table(data)
-    groups = labels(groups, len(table.X))
+    groups = group_labels(groups, len(table.X))
     folds = split(table, cv, groups, task_of(methods, table.y), rng)
     folds = [(rng.permutation(train), test) for train, test in folds]
     most = min(len(train) for train, _ in folds)
