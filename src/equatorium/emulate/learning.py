@@ -37,7 +37,7 @@ class LearningCurve(Record):
     comparisons: Sequence[Comparison]
 
     @property
-    def group_labels(self) -> tuple[str, ...]:
+    def labels(self) -> tuple[str, ...]:
         """Methods that could be scored at some size, the best at the largest size first."""
         order = dict.fromkeys(x for c in reversed(self.comparisons) for x in c.labels)
         return tuple(order)
