@@ -106,6 +106,8 @@ def test_slopes_of_a_polynomial_that_is_held_back():
         assert_allclose(got[:, j], slope, rtol=1e-5, atol=1e-6 * np.abs(got).max())
     joint = np.diagonal(model.predict_joint(x, 1))
     assert_allclose(joint, model.predict_dist(x).variance[:, 1], rtol=1e-10)
+    same = eq.emulator("polynomial").fit(X, np.ones(60))
+    assert_allclose(same.predict_dist_vjp(far, np.ones((50, 1)), np.ones((50, 1, 1))), 0.0)
 
 
 def test_the_degree_is_that_of_the_truth():

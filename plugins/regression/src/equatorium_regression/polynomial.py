@@ -47,6 +47,8 @@ class Polynomial(Terms):
         From `fit`, if the degree asks for as many terms as there are runs.
     """
 
+    state_version = 2  # the prior came later
+
     def __init__(self, *, degree=None, max_degree=4, prior=True):
         self.degree = degree
         self.max_degree = max_degree
@@ -83,7 +85,8 @@ class Polynomial(Terms):
             return mean_bar, gain_bar
         share = _share(self.prior_[1], gain)
         # dw/dg = -w^2 / s^2, and d(w g)/dg = w^2.
-        fall = np.divide(share**2, self.prior_[1], out=np.zeros_like(gain), where=share > 0)
+        fall = np.zeros_like(gain)
+        np.divide(share**2, self.prior_[1], out=fall, where=self.prior_[1] > 0)
         gain_bar = gain_bar * share**2 - mean_bar * (mean - self.prior_[0]) * fall
         return mean_bar * share, gain_bar
 
