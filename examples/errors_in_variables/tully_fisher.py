@@ -2,7 +2,8 @@
 
 A Tully-Fisher relation (made up): rotation velocities with errors as large as their spread within
 the sample, magnitudes with small ones, and scatter of the relation itself. Least squares of y on x
-is too flat, of x on y too steep; models of errors in all variables find the truth.
+is too flat, of x on y too steep. LinMix, which takes the true x to come from a clump as they do,
+finds the slope; Hyperplane, which takes them to be spread evenly, is a little steep.
 """
 
 import matplotlib.pyplot as plt
