@@ -163,7 +163,8 @@ def objects(rows):
     path = table("sdss_star_galaxy_qso.csv.gz")
     data = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")[:rows]
     bands = np.column_stack([data[name] for name in "ugriz"])
-    return bands[:, :-1] - bands[:, 1:], data["class"]
+    good = np.isfinite(bands).all(axis=1)
+    return (bands[:, :-1] - bands[:, 1:])[good], data["class"][good]
 
 
 def overhead(rows):
