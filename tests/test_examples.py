@@ -104,6 +104,22 @@ def test_a_prior_tames_basis_functions_and_lasso_drops_coefficients(tmp_path):
     assert (tmp_path / "shrinkage.png").stat().st_size > 10_000
 
 
+def test_errors_in_x_flatten_least_squares_alone(tmp_path):
+    out = run(ROOT / "examples" / "errors_in_variables" / "tully_fisher.py", tmp_path)
+    slope = {name: float(s) for name, s in re.findall(r"(.+): slope (-[\d.]+)", out)}
+    assert slope["least squares, y on x"] > -6
+    up, down = map(float, re.search(r"LinMix: .* \+([\d.]+) -([\d.]+)", out).groups())
+    assert slope["LinMix"] - 2 * down < -8 < slope["LinMix"] + 2 * up
+    assert (tmp_path / "tully_fisher.png").stat().st_size > 10_000
+
+
+def test_kinds_of_variable_stars_are_told_apart(tmp_path):
+    out = run(ROOT / "examples" / "classes" / "variable_stars.py", tmp_path, "500")
+    balanced = {name: float(s) for name, s in re.findall(r"(?m)^(\S.*?)  +([\d.]+) ", out)}
+    assert balanced["mean"] == 0.2 and balanced["forest, kinds alike"] > 0.75
+    assert (tmp_path / "variable_stars.png").stat().st_size > 10_000
+
+
 def test_robust_lines_are_nearer_to_the_good_points(tmp_path):
     out = run(ROOT / "examples" / "robust_lines" / "robust.py", tmp_path)
     slopes = [float(slope) for slope in re.findall(r"slope ([\d.]+)", out)]

@@ -15,6 +15,7 @@ from sklearn.svm import LinearSVC
 import equatorium as eq
 from equatorium import registry
 from equatorium.emulate.candidates import SIMPLE
+from equatorium.emulate.scores import LEVEL
 from equatorium.errors import InputError, ShapeError, UnknownMethodError, UnknownNameError
 
 
@@ -171,6 +172,29 @@ def test_rows_of_a_group_stay_together():
     found = eq.compare(KNeighborsClassifier(), kinds, cv=3, groups=groups, simple=False)
     for g in range(12):
         assert len(np.unique(found.fold[np.isin(found.row, np.flatnonzero(groups == g))])) == 1
+
+
+def test_conformal_methods_of_a_comparison_are_told_of_the_groups():
+    """Neighbours find the other spectra of a star: ignoring that, they would be too sure."""
+    rng = np.random.default_rng(0)
+    star = np.repeat(np.arange(100), 4)
+    X = rng.uniform(-1, 1, (100, 2))[star] + 1e-3 * rng.normal(size=(400, 2))
+    y = X[:, 0] + 0.3 * rng.normal(size=100)[star]
+    near = KNeighborsRegressor(4)
+    folds = [(np.flatnonzero(star % 5 != k), np.flatnonzero(star % 5 == k)) for k in range(5)]
+    told, blind = (
+        eq.compare(near, (X, y), cv=folds, groups=groups, simple=False) for groups in (star, None)
+    )
+    covered = [found.value("KNeighborsRegressor", "coverage") for found in (told, blind)]
+    low, high = stats.binom.ppf([0.005, 0.995], 100, LEVEL) / 100
+    assert low < covered[0] < high and covered[1] < low
+    with pytest.raises(InputError, match="has group 0 on both sides of fold 0"):
+        eq.compare(near, (X, y), cv=[([0, 4], [1, 5])], groups=star)
+    with pytest.raises(ShapeError, match="each of 400 rows"):
+        eq.compare(near, (X, y), groups=star[:7])
+    curve = eq.learning_curve(near, (X, y), [40, 320], groups=star, simple=False)
+    honest = [one.value("KNeighborsRegressor", "coverage") for one in curve.comparisons]
+    assert covered[1] < low < honest[1]
 
 
 def test_the_same_seed_gives_the_same_folds_and_scores():

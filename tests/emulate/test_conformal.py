@@ -131,6 +131,46 @@ def hits(predictor, level, n, trials, seeds, in_sample=False):
 LEVELS = [0.5, 0.9]
 
 
+def stars(n, each, seed):
+    """Several spectra of every star, close together in X: what is odd of a star they all share."""
+    rng = np.random.default_rng(seed)
+    star = np.repeat(np.arange(n), each)
+    X = rng.uniform(-1, 1, (n, 2))[star] + 1e-3 * rng.standard_normal((n * each, 2))
+    return X, X[:, 0] + 0.3 * rng.standard_normal(n)[star], star
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_intervals_hold_new_groups_if_told_of_groups(level):
+    n, each, trials, seeds = 50, 4, 40, 40
+    q = (1 - level) / 2
+    ranks = int(np.ceil((1 - q) * (n + 1))) - int(q * (n + 1))
+    low, high = band(ranks, n, trials, seeds)
+    count = {True: 0, False: 0}
+    for seed in range(seeds):
+        X, y, star = stars(n, each, seed)
+        fresh, truth, _ = stars(trials, 1, 10_000 + seed)
+        for told in count:
+            model = Conformal(KNeighborsRegressor(3 * each)).fit(
+                X, y, groups=star if told else None
+            )
+            below, above = model.predict_dist(fresh).quantile([q, 1 - q])[..., 0]
+            count[told] += int(((below <= truth) & (truth <= above)).sum())
+    assert low <= count[True] <= high
+    assert count[False] < low  # the wrong twin has seen the stars whose errors it counts
+
+
+def test_groups_that_are_none():
+    X, y, star = stars(6, 3, 0)
+    model = Conformal(Ridge()).fit(X, y, groups=star)
+    for k in range(5):
+        assert len(set(star[deal(18, "a test", star) == k])) in (1, 2)
+    assert model.fold_.max() == 4
+    with pytest.raises(errors.ShapeError, match=r"each of 18 runs, not \(3,\)"):
+        Conformal(Ridge()).fit(X, y, groups=star[:3])
+    with pytest.raises(errors.InputError, match="at least 2 groups of runs, but there is 1"):
+        Conformal(Ridge()).fit(X, y, groups=np.zeros(18))
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_intervals_cover_as_they_claim(level):
     n, trials, seeds = 50, 40, 60

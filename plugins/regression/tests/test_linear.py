@@ -34,7 +34,7 @@ def test_a_polynomial_is_least_squares_with_its_analytic_variance():
     both = quadratic(np.vstack([X, new]))
     A, A_new = both[: len(X)], both[len(X) :]
     coef, rss = np.linalg.lstsq(A, Y, rcond=None)[:2]
-    prediction = eq.emulator("polynomial", degree=2).fit(X, Y).predict_dist(new)
+    prediction = eq.emulator("polynomial", degree=2, prior=False).fit(X, Y).predict_dist(new)
     assert_allclose(prediction.mean, A_new @ coef, rtol=1e-10, atol=1e-10)
     scatter = rss / (len(X) - A.shape[1])
     h = np.einsum("mk,kl,ml->m", A_new, np.linalg.inv(A.T @ A), A_new)
@@ -42,6 +42,72 @@ def test_a_polynomial_is_least_squares_with_its_analytic_variance():
     residual = Y - A @ coef
     C = residual.T @ residual / (len(X) - A.shape[1])
     assert_allclose(prediction.cov().dense(), C * (1 + h)[:, None, None], rtol=1e-8)
+
+
+def cubes(n, seed=0):
+    """A smooth function of two inputs, with scatter, and points far beyond where it was seen."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    truth = lambda X: np.sin(X[:, 0]) + 0.3 * np.cos(X[:, 1])  # noqa: E731
+    far = 15.0 * rng.normal(size=(50, 2))
+    return X, truth(X) + 0.1 * rng.normal(size=n), far, truth(far)
+
+
+def test_a_polynomial_does_not_run_away():
+    """Beyond the runs the outputs' own distribution is left; least squares says 1e5 there."""
+    X, y, far, truth = cubes(500)
+    model, twin = (eq.emulator("polynomial", prior=prior).fit(X, y) for prior in (True, False))
+    prediction = model.predict_dist(far)
+    error = prediction.mean[:, 0] - truth
+    assert np.sqrt(np.mean(error**2)) < 1.5 * y.std() and prediction.std.max() < 1.1 * y.std()
+    assert 0.5 < np.mean(error**2 / prediction.variance[:, 0]) < 2.0
+    assert np.abs(twin.predict(far) - truth).max() > 100 * y.std()
+    inside = 0.5 * X
+    assert_allclose(model.predict(inside), twin.predict(inside), atol=0.02 * y.std())
+
+
+def test_a_polynomial_without_scatter_is_exact_at_any_distance():
+    X = np.random.default_rng(0).uniform(-1, 1, (60, 2))
+    truth = lambda X: 1 + X[:, 0] ** 3 - X[:, 0] * X[:, 1]  # noqa: E731
+    model = eq.emulator("polynomial").fit(X, truth(X))
+    assert_allclose(model.predict(10 * X), truth(10 * X), rtol=1e-8, atol=1e-8)
+
+
+def test_the_prior_of_a_run_left_out_is_that_of_the_others():
+    X, y, _, _ = cubes(40)
+    got, plain = (
+        eq.emulator("polynomial", degree=3, prior=prior).fit(X, y) for prior in (True, False)
+    )
+    gain = plain.loo().variance[:, 0] - plain.scatter_[0]
+    for i in range(40):
+        others = np.delete(y, i)
+        share = others.var() / (others.var() + gain[i])
+        mean = others.mean() + share * (plain.loo().mean[i, 0] - others.mean())
+        assert_allclose(got.loo().mean[i, 0], mean, rtol=1e-10)
+        variance = got.scatter_[0] + share * gain[i]
+        assert_allclose(got.loo().variance[i, 0], variance, rtol=1e-10)
+
+
+def test_slopes_of_a_polynomial_that_is_held_back():
+    X, y, far, _ = cubes(60)
+    model = eq.emulator("polynomial", degree=3).fit(X, np.column_stack([y, y**2]))
+    rng = np.random.default_rng(1)
+    x = np.vstack([X[:3], far[:3] / 5])
+    bars = rng.normal(size=(6, 2)), rng.normal(size=(6, 2, 2))
+
+    def total(x):
+        p = model.predict_dist(x)
+        return (bars[0] * p.mean).sum(axis=1) + (bars[1] * p.cov().dense()).sum(axis=(1, 2))
+
+    got, step = model.predict_dist_vjp(x, *bars), 1e-5
+    for j in range(2):
+        shift = step * np.eye(2)[j]
+        slope = (total(x + shift) - total(x - shift)) / (2 * step)
+        assert_allclose(got[:, j], slope, rtol=1e-5, atol=1e-6 * np.abs(got).max())
+    joint = np.diagonal(model.predict_joint(x, 1))
+    assert_allclose(joint, model.predict_dist(x).variance[:, 1], rtol=1e-10)
+    same = eq.emulator("polynomial").fit(X, np.ones(60))
+    assert_allclose(same.predict_dist_vjp(far, np.ones((50, 1)), np.ones((50, 1, 1))), 0.0)
 
 
 def test_the_degree_is_that_of_the_truth():
@@ -54,7 +120,7 @@ def test_the_degree_is_that_of_the_truth():
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("polynomial", {"degree": 2}),
+        ("polynomial", {"degree": 2, "prior": False}),
         ("ridge", {"alpha": 0.05, "degree": 2}),
         ("basis", {"functions": "polynomial", "degree": 2, "precision": 0.7}),
     ],
@@ -280,7 +346,7 @@ def test_wild_runs_far_away_do_not_widen_a_robust_line():
     x = np.append(rng.random(20), np.full(5, 30.0))[:, None]
     y = np.append(x[:20, 0] + 0.1 * rng.normal(size=20), 300 * rng.normal(size=5))
     wild = eq.emulator("robust", method="ransac").fit(x, y)
-    good = eq.emulator("polynomial", degree=1).fit(x[:20], y[:20])
+    good = eq.emulator("polynomial", degree=1, prior=False).fit(x[:20], y[:20])
     new = np.array([[0.1], [0.5]])
     ours, theirs = (m.predict_dist(new).variance / m.scatter_ - 1 for m in (wild, good))
     assert_allclose(ours, theirs, rtol=1e-6)

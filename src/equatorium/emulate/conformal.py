@@ -60,6 +60,9 @@ class Conformal(Emulator):
     that do not depend on single runs it is :math:`1 - \alpha`. Levels above (s - 1) / (s + 1)
     cannot be promised. The covariance between outputs is that of the residuals, of rank s - 1.
 
+    Where runs come in groups the promise is for runs of a new group; residuals then move by as many
+    ranks as a group has runs, on average (Lee, Barber & Willett 2023).
+
     Declared noise is part of the residuals but not of a prediction. Residual i is drawn towards
     their weighted mean by the factor :math:`\sqrt{\sigma^2 / (\sigma^2 + s_i^2)}`, with its noise
     variance :math:`s_i^2` and the variance :math:`\sigma^2` for which the mean of
@@ -73,6 +76,9 @@ class Conformal(Emulator):
     ----------
     Barber R. F., Candes E. J., Ramdas A. & Tibshirani R. J. 2021, Annals of Statistics 49, 486,
     doi:10.1214/20-AOS1965
+
+    Lee Y., Barber R. F. & Willett R. 2023, Distribution-free inference with hierarchical data,
+    doi:10.48550/arXiv.2306.06342
 
     Paule R. C. & Mandel J. 1982, Journal of Research of the National Bureau of Standards 87, 377,
     doi:10.6028/jres.087.022
@@ -97,9 +103,26 @@ class Conformal(Emulator):
         # Gaps in the inputs are the predictor's affair.
         return self.capabilities | ({"missing"} if takes_gaps(predictor) else set())
 
-    def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+    def fit(self, X: Any, y: Any, *, noise: Any = None, groups: Any = None) -> Self:
+        """Learn the predictors and their errors; see `equatorium.Emulator.fit`.
+
+        Parameters
+        ----------
+        X, y, noise
+            As of every emulator.
+        groups : array_like, shape (n,), optional
+            Runs of one group (spectra of one star) share what runs of another do not: no predictor
+            is asked about a group that it has seen.
+        """
+        X, Y, noise = self._validate_fit(X, y, noise)
+        self._fit(X, Y, noise, groups)
+        return self._finish()
+
+    def _fit(
+        self, X: FloatArray, Y: FloatArray, noise: FloatArray | None, groups: Any = None
+    ) -> None:
         predictor = self._given()
-        fold = deal(len(X), "Conformal")
+        fold = deal(len(X), "Conformal", groups)
         self.predictors_ = []
         residuals = np.empty_like(Y)
         for k in range(fold.max() + 1):
@@ -117,7 +140,9 @@ class Conformal(Emulator):
         # Any runs, since the first may be of another wave than the last.
         some = np.sort(np.random.default_rng(1).permutation(len(X))[:_MOST])
         self.fold_ = fold[some]
-        self.residuals_ = outwards(_without(residuals, noise)[some])
+        # Of exchangeable groups the new one is one more: its rank is that of a whole group.
+        each = 1.0 if groups is None else len(some) / len(np.unique(np.asarray(groups)))
+        self.residuals_ = outwards(_without(residuals, noise)[some], max(1, round(each)))
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
         p = self.residuals_.shape[1]
@@ -228,8 +253,8 @@ def _center(residuals: FloatArray, total: FloatArray) -> FloatArray:
     return np.asarray(np.average(residuals, axis=0, weights=1 / total))
 
 
-def outwards(residuals: FloatArray) -> FloatArray:
-    """Move the residuals of each output by one rank away from their median.
+def outwards(residuals: FloatArray, ranks: int = 1) -> FloatArray:
+    """Move the residuals of each output by one rank, or more, away from their median.
 
     The k-th of n + 1 exchangeable values bounds the new one with probability k / (n + 1), so that
     the upper quantile is the one of rank ceil(q (n + 1)), which is at most ceil(q n) + 1.
@@ -238,7 +263,7 @@ def outwards(residuals: FloatArray) -> FloatArray:
     order = np.argsort(residuals, axis=0, kind="stable")
     ranked = np.take_along_axis(residuals, order, axis=0)
     rank = np.arange(n)
-    moved = np.clip(rank + np.sign(2 * rank - (n - 1)), 0, n - 1)
+    moved = np.clip(rank + ranks * np.sign(2 * rank - (n - 1)), 0, n - 1)
     out = np.empty_like(residuals)
     np.put_along_axis(out, order, ranked[moved], axis=0)
     return out

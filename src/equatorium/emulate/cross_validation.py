@@ -18,6 +18,7 @@ from sklearn.model_selection import (
 from equatorium.checks import FloatArray, Rng, finite, floats, generator, same_length
 from equatorium.emulate.candidates import kept, models_of, task_of
 from equatorium.emulate.comparison import Comparison
+from equatorium.emulate.conformal import Conformal
 from equatorium.emulate.held_out import HeldOut, HeldOutClasses, Scale
 from equatorium.emulate.scores import CLASSIFICATION, REGRESSION, check_bound, choose
 from equatorium.errors import InputError, ShapeError
@@ -64,7 +65,8 @@ def compare(
     cv : int, splitter of scikit-learn, or iterable of pairs (train, test)
         An int deals rows at random, classes evenly.
     groups : array_like, shape (n,), optional
-        Rows of one group (spectra of one supernova) are never on both sides.
+        Rows of one group (spectra of one supernova) are never on both sides, nor in two of the
+        folds that `Conformal` deals of the rows to learn from.
     scores : iterable of str, optional
         See `score`; by default all. The first one ranks.
     scale, outlier
@@ -103,6 +105,7 @@ def compare(
     if scale is not None and not callable(scale):
         raise InputError(f"scale must be a function, such as lambda z: 1 + z, not {scale!r}.")
     entries = models_of(methods, task, simple)
+    groups = group_labels(groups, len(table.X))
     folds = split(table, cv, groups, task, generator(rng))
     chosen = choose(REGRESSION if task == "regression" else CLASSIFICATION, scores)
     held: dict[str, Any] = {}
@@ -112,7 +115,7 @@ def compare(
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                parts = [_one_fold(model, table, fold, task, scale, bar) for fold in folds]
+                parts = [_one_fold(model, table, fold, task, scale, bar, groups) for fold in folds]
         except Exception as error:  # a method may fail in any way; the others go on
             failures[label] = " ".join(f"{type(error).__name__}: {error}".split())
             continue
@@ -188,8 +191,6 @@ def split(table: Table, cv: Any, groups: Any, task: str, rng: np.random.Generato
         cv = kinds[task, groups is not None](int(cv), shuffle=True, random_state=seed)
     if hasattr(cv, "get_n_splits"):
         cv = cv.split(table.X, table.y, groups)
-    elif groups is not None:
-        raise InputError("groups need folds that are dealt here: give cv as an int or a splitter.")
     try:
         rows = np.arange(len(table.X))
         folds = [(_chosen(rows, train), _chosen(rows, test)) for train, test in cv]
@@ -204,7 +205,21 @@ def split(table: Table, cv: Any, groups: Any, task: str, rng: np.random.Generato
                 f"cv must predict rows that were not learned from, but in fold {k} {len(both)} "
                 f"are on both sides, such as row {both[0]}."
             )
+        if groups is not None:
+            both = np.intersect1d(groups[train], groups[test])
+            if len(both):
+                raise InputError(f"cv has group {both.tolist()[0]!r} on both sides of fold {k}.")
     return folds
+
+
+def group_labels(groups: Any, n: int) -> npt.NDArray[Any] | None:
+    """Check the groups, one a row."""
+    if groups is None:
+        return None
+    labels = np.asarray(groups)
+    if labels.shape != (n,):
+        raise ShapeError(f"groups must name the group of each of {n} rows, not {labels.shape}.")
+    return labels
 
 
 def _chosen(rows: npt.NDArray[np.intp], given: Any) -> npt.NDArray[np.intp]:
@@ -222,17 +237,19 @@ def predictions(model: Any, X: FloatArray) -> list[Any]:
 
 
 def _one_fold(
-    model: Any, table: Table, fold: Any, task: str, scale: Scale, bar: Any
+    model: Any, table: Table, fold: Any, task: str, scale: Scale, bar: Any, groups: Any
 ) -> tuple[Any, tuple[float, float]]:
     """Fit a clone without a fold, and keep what scores need of its predictions."""
     train, test = fold
     X, y, noise = table
     start = time.perf_counter()
     fresh = clone(model)
+    more: dict[str, Any] = {}
     if noise is not None and isinstance(fresh, Emulator) and "noise" in fresh.capabilities_:
-        fresh.fit(X[train], y[train], noise=noise[train])
-    else:
-        fresh.fit(X[train], y[train])
+        more["noise"] = noise[train]
+    if groups is not None and isinstance(fresh, Conformal):
+        more["groups"] = groups[train]
+    fresh.fit(X[train], y[train], **more)
     middle = time.perf_counter()
     blocks = predictions(fresh, X[test])
     end = time.perf_counter()

@@ -13,7 +13,7 @@ import numpy as np
 from equatorium.checks import FloatArray, Rng, generator, read_only
 from equatorium.emulate.candidates import kept, task_of
 from equatorium.emulate.comparison import Comparison
-from equatorium.emulate.cross_validation import as_table, compare, split
+from equatorium.emulate.cross_validation import as_table, compare, group_labels, split
 from equatorium.errors import InputError
 from equatorium.records.base import Record
 
@@ -110,6 +110,7 @@ def learning_curve(
     """
     rng, methods, scores = generator(rng), kept(methods), kept(scores)
     table = as_table(data)
+    groups = group_labels(groups, len(table.X))
     folds = split(table, cv, groups, task_of(methods, table.y), rng)
     folds = [(rng.permutation(train), test) for train, test in folds]
     most = min(len(train) for train, _ in folds)
@@ -122,7 +123,7 @@ def learning_curve(
             f"sizes must be at least two whole numbers from 2 to {most}, the rows that the "
             f"smallest fold leaves to learn from, not {chosen.tolist()}."
         )
-    fixed: Mapping[str, Any] = {"scores": scores, "simple": simple, **options}
+    fixed: Mapping[str, Any] = {"groups": groups, "scores": scores, "simple": simple, **options}
     comparisons = [
         compare(methods, data, cv=[(train[:n], test) for train, test in folds], **fixed)
         for n in chosen.tolist()

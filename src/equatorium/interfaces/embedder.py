@@ -147,6 +147,8 @@ class Embedder(TransformerMixin, Model):
     def _weighted(self, X: FloatArray, ivar: Any) -> tuple[FloatArray, FloatArray | None]:
         """Check the inverse variances; what was not observed becomes X = 0 with weight 0."""
         name, can = type(self).__name__, self.capabilities_
+        if ivar is None and "missing" not in can:
+            return X, None  # gaps have been refused already
         seen = np.isfinite(X)
         if ivar is None:
             return (X, None) if seen.all() else (np.where(seen, X, 0.0), seen.astype(float))

@@ -66,14 +66,14 @@ class Factors:
             return np.asarray(1.0 / (exact + 1.0 / ivar))
 
     def normal(self, weight: FloatArray) -> FloatArray:
-        """Return V W V^T of every row, shape (m, k, k), or (1, k, k) where all are the same."""
+        """Return V W V^T of every row, packed, (m, k (k + 1) / 2); (1, ...) if all are the same."""
         a, b = np.tril_indices(self.k)
         weight = np.broadcast_to(weight, (len(weight), len(self.mean)))
-        return unpack(weight @ (self.components[a] * self.components[b]).T)
+        return np.asarray(weight @ (self.components[a] * self.components[b]).T)
 
     def posterior(self, R: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean (m, k) and precision matrix (m, k, k) of the scores of R = X - mean."""
-        A = self.normal(weight)
+        A = unpack(self.normal(weight))
         np.einsum("...ii->...i", A)[...] += self.precision
         right = (weight * R) @ self.components.T
         if self.nonnegative:
@@ -105,29 +105,31 @@ class Sums:
         """Add the rows of a block."""
         W, R = now.weights(ivar), X - now.mean
         Z, A = now.posterior(R, W)
-        C = np.broadcast_to(np.linalg.inv(A), (len(Z), now.k, now.k))
-        E = Z[:, :, None] * Z[:, None, :]
+        a, b = np.tril_indices(now.k)
+        C = np.broadcast_to(pack(np.linalg.inv(A)), (len(Z), len(a)))
+        E = Z[:, a] * Z[:, b]
         if now.prior:
             E += C
-        left = R - Z @ now.components
+        left = (R - Z @ now.components) ** 2
         same = W.shape != R.shape  # complete rows without errors
         repeat = R.size / W.size
         some = slice(None, None, 4 if len(Z) >= 400 else 1)  # one number needs no more rows
         W2 = W if same else W[some]
-        square = now.normal(W2**2)
-        self.squares += float((W2**2 * left[some] ** 2).sum() + (C[some] * square).sum())
+        unsure = (C[some] * now.normal(W2**2)) @ np.where(a == b, 1.0, 2.0)
+        self.squares += float((W2**2 * left[some]).sum() + unsure.sum())
         self.weight += float(np.broadcast_to(W2, left[some].shape).sum())
-        logs = np.log(W, where=W > 0, out=np.zeros_like(W))
-        self.cost += float((W * left**2).sum()) - repeat * float(logs.sum())
+        logs = np.log(np.where(W > 0, W, 1.0)).sum()
+        self.cost += float((W * left).sum()) - repeat * float(logs)
         if now.prior:
             logdet = np.linalg.slogdet(A)[1] - np.log(now.precision).sum()
             self.cost += float((Z**2 * now.precision).sum() + (len(Z) / len(A)) * logdet.sum())
-        self.second += E.sum(axis=0)
+        self.second += unpack(E.sum(axis=0)[None])[0]
         self.first += Z.sum(axis=0)
         self.rows += len(Z)
-        packed = pack(bordered(E, Z))
+        wide = np.column_stack([Z, np.ones(len(Z))])
+        packed = np.concatenate([E, wide], axis=1)  # E[(z, 1) (z, 1)^T], its last row last
         self.normal += W[0, 0] * packed.sum(axis=0) if same else W.T @ packed
-        self.right += (W * R).T @ np.column_stack([Z, np.ones(len(Z))])
+        self.right += (W * R).T @ wide
 
     def solve(self, smooth: float) -> FloatArray:
         """Return the components and the shift of the mean, shape (k + 1, p)."""
@@ -175,8 +177,9 @@ def signed(components: FloatArray) -> FloatArray:
 
 def pack(S: FloatArray) -> FloatArray:
     """Return the lower triangles of symmetric matrices (m, k, k), shape (m, k (k + 1) / 2)."""
-    a, b = np.tril_indices(S.shape[-1])
-    return np.asarray(S[:, a, b])
+    k = S.shape[-1]
+    a, b = np.tril_indices(k)
+    return np.take(S.reshape(len(S), k * k), k * a + b, axis=1)
 
 
 def unpack(packed: FloatArray) -> FloatArray:
@@ -187,17 +190,9 @@ def unpack(packed: FloatArray) -> FloatArray:
     """
     k = int(np.sqrt(2 * packed.shape[1]))
     a, b = np.tril_indices(k)
-    S = np.empty((len(packed), k, k))
-    S[:, a, b] = S[:, b, a] = packed
-    return S
-
-
-def bordered(E: FloatArray, Z: FloatArray) -> FloatArray:
-    """Return E[(z, 1) (z, 1)^T], shape (m, k + 1, k + 1)."""
-    k = Z.shape[1]
-    wide = np.ones((len(Z), k + 1, k + 1))
-    wide[:, :k, :k], wide[:, :k, k], wide[:, k, :k] = E, Z, Z
-    return wide
+    place = np.empty((k, k), dtype=np.intp)
+    place[a, b] = place[b, a] = np.arange(len(a))
+    return np.take(packed, place.ravel(), axis=1).reshape(-1, k, k)
 
 
 def _smooth(N: FloatArray, right: FloatArray, penalty: FloatArray) -> FloatArray:

@@ -1,5 +1,6 @@
 """Heteroscedastic low-rank factorisation: principal components that weigh every pixel."""
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +12,8 @@ from equatorium_manifold.blocks import Blocks, Streamed, check_number, filled
 from equatorium_manifold.factors import Factors, Sums, signed, step
 from equatorium_manifold.nonnegative import first_components
 
-_START = 4000  # rows that the first guess is made from
+_FEW, _MANY = 1000, 4000  # rows that the first guess is made from
+_COARSE = 4  # how much less exactly it is made
 
 
 class HMF(Streamed):
@@ -58,7 +60,7 @@ class HMF(Streamed):
         Variances of the scores.
     scatter_ : float
     costs_ : ndarray, shape (n_iter_,)
-        Minus twice the log-likelihood per row, up to a constant, before every round.
+        Minus twice the log-likelihood per row, up to a constant, before every round on all rows.
 
     References
     ----------
@@ -102,9 +104,24 @@ class HMF(Streamed):
 
     def _learn(self, blocks: Blocks) -> None:
         self._check(blocks)
-        now, costs = self._start(blocks), []
+        few = max(_FEW, 20 * self.n_components, min(blocks.n // 4, _MANY))
+        X, ivar = sample = blocks.sample(few)
+        now = self._start(X, ivar)
+        if blocks.n >= 2 * len(X) and (ivar is None or ivar.any()):
+            # Most rounds are done on few rows: all of them have less to add.
+            now, _ = self._maximised(now, [sample], _COARSE * self.tol)
+        now, costs = self._maximised(now, blocks, self.tol)
+        self.mean_, self.components_, self.spread_ = now.mean, now.components, now.spread
+        self.scatter_, self.costs_ = float(np.sqrt(now.scatter2)), np.array(costs)
+        self.n_iter_ = len(costs)
+
+    def _maximised(
+        self, now: Factors, blocks: Iterable[Any], tol: float
+    ) -> tuple[Factors, list[float]]:
+        """Go on until a round gains less than so much; return the costs before every round."""
+        costs: list[float] = []
         for _ in range(self.max_iter):
-            sums = Sums.empty(now.k, blocks.p)
+            sums = Sums.empty(now.k, len(now.mean))
             for X, ivar in blocks:
                 sums.add(now, X, ivar)
             if not sums.normal[:, -1].any():
@@ -113,11 +130,9 @@ class HMF(Streamed):
                 )
             costs.append(sums.cost / sums.rows)
             now = step(now, sums, smooth=self.smooth, learn_scatter=self.scatter is None)
-            if len(costs) > 1 and costs[-2] - costs[-1] < 2 * self.tol:
+            if len(costs) > 1 and costs[-2] - costs[-1] < 2 * tol:
                 break
-        self.mean_, self.components_, self.spread_ = now.mean, now.components, now.spread
-        self.scatter_, self.costs_ = float(np.sqrt(now.scatter2)), np.array(costs)
-        self.n_iter_ = len(costs)
+        return now, costs
 
     def _check(self, blocks: Blocks) -> None:
         blocks.need_two_rows("HMF")
@@ -134,9 +149,8 @@ class HMF(Streamed):
         if self.smooth and self.nonnegative:
             raise errors.InputError("HMF: components cannot be held smooth and non-negative both.")
 
-    def _start(self, blocks: Blocks) -> Factors:
+    def _start(self, X: FloatArray, ivar: FloatArray | None) -> Factors:
         """Make a first guess: principal components of some rows, gaps filled by the mean."""
-        X, ivar = blocks.sample(max(_START, 2 * self.n_components))
         start, mean = filled(X, ivar)
         values = X.size if ivar is None else np.count_nonzero(ivar)
         if self.nonnegative:

@@ -59,7 +59,10 @@ def itself(rows: FloatArray, X: FloatArray, index: np.ndarray) -> np.ndarray:
 
 
 def local_linear(
-    places: FloatArray, Z: FloatArray, k: int, leave_out: bool = False
+    places: FloatArray,
+    Z: FloatArray,
+    k: int,
+    leave_out: tuple[np.ndarray, FloatArray] | None = None,
 ) -> tuple[np.ndarray, FloatArray]:
     r"""Return neighbours and the weights of a straight fit through them at every Z, both (m, k).
 
@@ -72,12 +75,13 @@ def local_linear(
     places : ndarray, shape (n, q)
     Z : ndarray, shape (m, q)
     k : int
-    leave_out : bool
-        Z are the places themselves, each to be predicted from the others.
+    leave_out : tuple of ndarray, each (m, k + 2 or more), optional
+        Z are places, each to be predicted from the others: itself and the `nearest` of them.
     """
-    index, distance = nearest(places, Z, k + 1 + leave_out)
-    if leave_out:
-        index, distance = index[:, 1:], distance[:, 1:]
+    if leave_out is None:
+        index, distance = nearest(places, Z, k + 1)
+    else:
+        index, distance = (part[:, 1 : k + 2] for part in leave_out)
     h = distance[:, -1:] * (1 + 1e-9) + 1e-300
     w = (1 - (distance / h) ** 3) ** 3 + 1e-12
     w /= w.sum(axis=1, keepdims=True)

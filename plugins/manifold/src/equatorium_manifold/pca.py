@@ -83,7 +83,7 @@ class PCA(Streamed):
             raise errors.InputError(f"PCA: {error}") from error
 
     def _transform(self, X: FloatArray, ivar: FloatArray | None) -> FloatArray:
-        return (X - self.mean_) @ self.components_.T
+        return X @ self.components_.T - self.mean_ @ self.components_.T  # no copy of X
 
     def _inverse_transform(self, Z: FloatArray) -> FloatArray:
         return Z @ self.components_ + self.mean_

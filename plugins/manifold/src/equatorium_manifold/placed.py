@@ -9,7 +9,7 @@ from equatorium import Embedder, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
 from equatorium_manifold.blocks import moderate
-from equatorium_manifold.neighbours import barycentric, combine, local_linear
+from equatorium_manifold.neighbours import barycentric, combine, local_linear, nearest
 
 _MOST = 200  # rows on which the way back is measured
 
@@ -56,7 +56,7 @@ class Placed(Embedder):
         if not np.isfinite(places).all():
             raise InputError(f"{name} found no finite places for these rows; scale X, or try pca.")
         self.rows_, self.embedding_ = X, np.array(places, dtype=float, order="C")
-        tried = {reach: self._missed(reach) for reach in self._reaches()}
+        tried = self._missed()
         self.reach_ = min(tried, key=lambda reach: float((tried[reach] ** 2).sum()))
         self.inverse_error_ = tried[self.reach_]
 
@@ -89,12 +89,16 @@ class Placed(Embedder):
         most = max(n - 2, 1)
         return sorted({min(factor * (k + 1), most) for factor in (2, 4, 8)})
 
-    def _missed(self, reach: int) -> FloatArray:
-        """Return the root mean squared error of rows predicted from the others, shape (p,)."""
+    def _missed(self) -> dict[int, FloatArray]:
+        """Return the root mean squared error (p,) of rows from the others, for every reach."""
         some = slice(None, None, -(-len(self.rows_) // _MOST))
-        near = local_linear(self.embedding_, self.embedding_[some], reach, leave_out=True)
-        error = combine(self.rows_, *near) - self.rows_[some]
-        return np.asarray(np.sqrt(np.mean(error**2, axis=0)))
+        Z, reaches, missed = self.embedding_[some], self._reaches(), {}
+        near = nearest(self.embedding_, Z, reaches[-1] + 2)
+        for reach in reaches:
+            weights = local_linear(self.embedding_, Z, reach, leave_out=near)
+            error = combine(self.rows_, *weights) - self.rows_[some]
+            missed[reach] = np.asarray(np.sqrt(np.mean(error**2, axis=0)))
+        return missed
 
     def set_state(self, state: Any) -> Self:
         """Take on what was learned, after checking it."""

@@ -57,6 +57,18 @@ class Linear(Emulator):
         """Return how much too large squared errors over their variances are, (n,), for so many."""
         return float(ratio.sum()) - left
 
+    def _limited(self, mean, gain):
+        """Return the mean (m, p) and its variance, held back where features know nothing."""
+        return mean, gain
+
+    def _limited_vjp(self, mean, gain, mean_bar, gain_bar):
+        """Return the slopes with what `_limited` was given, from those with what it returned."""
+        return mean_bar, gain_bar
+
+    def _left_out(self, Y, mean, gain):
+        """Do as `_limited` for runs left out."""
+        return mean, gain
+
     def _learn_best(self, X, Y, noise, kinds):
         """Learn with each kind of features, an attribute dictionary, and keep what predicts best.
 
@@ -70,6 +82,9 @@ class Linear(Emulator):
         for kind in kinds:
             vars(self).update(kind)
             learned = _learn(self, self._features(X), Y, noise)
+            scatter = learned["scatter_"]
+            left_out = self._left_out(Y, learned["loo_mean_"], learned["loo_variance_"] - scatter)
+            learned["loo_mean_"], learned["loo_variance_"] = left_out[0], left_out[1] + scatter
             variance = learned["loo_variance_"] + (0.0 if noise is None else noise)
             with np.errstate(divide="ignore", invalid="ignore"):
                 error = np.square(Y - learned["loo_mean_"]) / variance
@@ -79,9 +94,11 @@ class Linear(Emulator):
         vars(self).update(kept)
 
     def _predict_dist(self, X):
-        features = self._features(X)
-        mean = self.intercept_ + features @ self.coef_
-        return self._gaussian(mean, self._gain(features))
+        return self._gaussian(*self._limited(*self._moments(self._features(X))))
+
+    def _moments(self, features):
+        """Return the mean (m, p) and its variance."""
+        return self.intercept_ + features @ self.coef_, self._gain(features)
 
     def _gain(self, features):
         """Return the variance of the mean (m, p)."""
@@ -116,18 +133,23 @@ class Linear(Emulator):
         q, k = min(j, len(self.root_) - 1), min(j, len(self.feature_mean_) - 1)
         A = (features - self.feature_mean_[k]) @ self.root_[q]
         K = self.unit_[j] * (self.offset_[k] + A @ A.T)
-        return K + self.scatter_[j] * np.eye(len(K))
+        mean, gain = self._moments(features)
+        less = self._limited(mean, gain)[1]
+        ratio = np.divide(less, gain, out=np.ones_like(gain), where=gain > 0)[:, j]
+        return K * np.sqrt(np.outer(ratio, ratio)) + self.scatter_[j] * np.eye(len(K))
 
     def predict_dist_vjp(self, X, mean_bar, cov_bar):
         """Return the slope (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * cov)`` with X."""
         X = self._validate_query(X)
         features = self._features(X)
-        std = np.sqrt(self._gain(features))
-        back = np.asarray(mean_bar) @ self.coef_.T
+        mean, gain = self._moments(features)
+        std = np.sqrt(self._limited(mean, gain)[1])
         both = (cov_bar + np.swapaxes(cov_bar, 1, 2)) * self.correlation_
-        # d std_j = unit_j A_j (phi - mean) / std_j, and cov_jl holds std_j std_l.
-        pull = self.unit_ * (both @ std[..., None])[..., 0]
+        # cov_jl holds std_j std_l, and d gain_j = 2 unit_j A_j (phi - mean).
+        pull = 0.5 * (both @ std[..., None])[..., 0]
         pull = np.divide(pull, std, out=np.zeros_like(std), where=std > 0)
+        mean_bar, pull = self._limited_vjp(mean, gain, np.asarray(mean_bar), pull)
+        back, pull = mean_bar @ self.coef_.T, 2.0 * self.unit_ * pull
         for j in range(self.n_outputs_):
             q, k = min(j, len(self.root_) - 1), min(j, len(self.feature_mean_) - 1)
             offset = (features - self.feature_mean_[k]) @ self.root_[q] @ self.root_[q].T

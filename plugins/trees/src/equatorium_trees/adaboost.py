@@ -10,6 +10,7 @@ from equatorium_trees import members, residuals
 from equatorium_trees.calibration import calibrated, check_calibration, fit_calibration
 
 _ENOUGH = 200  # held-out runs
+_LARGEST = 1e301  # variance, of outputs as large as `fit` takes them
 
 
 class _Boosts:
@@ -162,7 +163,8 @@ class AdaBoost(_Boosts, Ensemble, Emulator):
             p = state["n_outputs_"]
             residuals.check_shape(state, p)
             constant, slope = (state_array(state, k, (p,)) for k in ("constant_", "slope_"))
-            if not (constant > 0).all() or (slope < 0).any():
+            most = np.maximum(constant, slope)
+            if not (constant > 0).all() or (slope < 0).any() or (most > _LARGEST).any():
                 raise errors.StateError("'constant_' and 'slope_' of the state make no variance.")
         return super().set_state(state)
 

@@ -6,6 +6,7 @@ from sklearn.utils import check_random_state
 
 import equatorium as eq
 from equatorium import errors
+from equatorium_trees.nodes import whole_number
 
 
 def given(method, member, kind, within):
@@ -84,6 +85,8 @@ def check(members, kind, state):
     if not isinstance(members, list) or not members:
         raise errors.StateError("the state needs a list 'members_'.")
     names = ("n_features_in_", "n_outputs_") if kind is eq.Emulator else ("n_features_in_",)
+    for name in names:
+        whole_number(state, name)
     for i, member in enumerate(members):
         for name in names:
             found = getattr(member, name, None)

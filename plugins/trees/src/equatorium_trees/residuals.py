@@ -7,6 +7,7 @@ from equatorium_trees.leaves import position
 
 FOLDS = 5
 _MOST = 200  # errors that stand for all
+_FAR = 1e12  # in units of the local scale: no error is so large
 
 
 def folds(n, method, codes=None):
@@ -45,5 +46,8 @@ def around(mean, scale, shape):
 
 def check_shape(state, p):
     """Refuse a shape that is none."""
-    if not len(state_array(state, "shape_", (None, p))):
-        raise errors.StateError("'shape_' of the state must hold an error at least.")
+    shape = state_array(state, "shape_", (None, p))
+    if not len(shape) or (np.abs(shape) > _FAR).any():
+        raise errors.StateError(
+            f"'shape_' of the state must hold an error at least, each within {_FAR:.0e}."
+        )
