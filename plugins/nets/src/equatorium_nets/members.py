@@ -1,7 +1,6 @@
 """Several networks of one architecture as one: their weights are stacked, (members, ...).
 
-A step of gradient descent then moves all of them at once, by matrix products with one more axis,
-and each moves as it would alone (`torch.func`).
+A step of gradient descent then moves all of them at once, and each moves as it would alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.func import functional_call, vmap
 
 from equatorium.checks import FloatArray
 from equatorium.errors import StateError
 from equatorium_nets.layers import network
+from equatorium_nets.stacked import way
 
 Weights = dict[str, torch.Tensor]
 ROWS = 4096  # predicted at once
@@ -40,6 +39,7 @@ class Members(nn.Module):
         self.shape = tuple(shape)
         # It holds no numbers of its own; hidden in a list, it is no part of the parameters.
         self._plan = [network(layers, shape, outputs).to("meta")]
+        self._way = way(self._plan[0])
         self.names = list(weights)
         self.weights = nn.ParameterList([nn.Parameter(w) for w in weights.values()])
 
@@ -117,11 +117,11 @@ class Members(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Give each member its own examples, (K, batch, d), and return (K, batch, outputs)."""
-        return vmap(self._one, randomness="different")(self.named(), x)
+        return self._way(self._plan[0], self.named(), x.unflatten(-1, self.shape))
 
     def shared(self, x: torch.Tensor) -> torch.Tensor:
         """Give all members the same examples, (batch, d), and return (K, batch, outputs)."""
-        return vmap(self._one, in_dims=(0, None), randomness="different")(self.named(), x)
+        return self(x.expand(self.n, *x.shape))
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return (K, m, outputs) in double precision, so that no row depends on its batch."""
@@ -141,7 +141,3 @@ class Members(nn.Module):
         """Switch dropout on or off."""
         self._plan[0].train(mode)
         return super().train(mode)
-
-    def _one(self, weights: Weights, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = functional_call(self._plan[0], weights, (x.reshape(-1, *self.shape),))
-        return out

@@ -99,6 +99,7 @@ def train(
             {"params": list(members.exempt()), "weight_decay": 0.0},
         ],
         lr=how.learning_rate,
+        fused=True,
     )
     best = _Best(members, how.patience)
     history: dict[str, list[float]] = {"loss": [], "validation_loss": []}
