@@ -3,6 +3,7 @@
 A step of gradient descent then moves all of them at once, and each moves as it would alone.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from equatorium_nets.layers import network
 from equatorium_nets.stacked import way
 
 Weights = dict[str, torch.Tensor]
-ROWS = 4096  # predicted at once
+_ROWS, _NUMBERS = 4096, 2**18  # predicted at once: rows, and numbers of them
 
 
 class Members(nn.Module):
@@ -96,6 +97,17 @@ class Members(nn.Module):
         """The number of members."""
         return len(self.weights[0])
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        found: torch.device = self.weights[0].device
+        return found
+
+    @property
+    def rows(self) -> int:
+        """How many rows are predicted at once, so that maps of large examples fill no memory."""
+        return max(16, min(_ROWS, _NUMBERS // math.prod(self.shape)))
+
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the weights by name, (members, ...), as float32."""
         return {
@@ -128,14 +140,14 @@ class Members(nn.Module):
         self.eval()
         with torch.no_grad():
             blocks = [
-                self.shared(self.tensor(X[start : start + ROWS])).cpu().numpy()
-                for start in range(0, len(X), ROWS)
+                self.shared(self.tensor(X[start : start + self.rows])).cpu().numpy()
+                for start in range(0, len(X), self.rows)
             ]
         return np.concatenate(blocks, axis=1)
 
     def tensor(self, X: FloatArray) -> torch.Tensor:
         """Bring rows to the device and the precision of the weights."""
-        return torch.as_tensor(X, dtype=self.weights[0].dtype, device=self.weights[0].device)
+        return torch.as_tensor(X, dtype=self.weights[0].dtype, device=self.device)
 
     def train(self, mode: bool = True) -> "Members":
         """Switch dropout on or off."""

@@ -8,7 +8,6 @@ convolutional networks take turns. Whatever else there is goes through `torch.fu
 from collections.abc import Callable, Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call, vmap
 
@@ -39,7 +38,7 @@ def _dense(plan: nn.Sequential, weights: Mapping[str, Tensor], x: Tensor) -> Ten
             bias = weights[f"{name}.bias"].unsqueeze(1)
             x = torch.baddbmm(bias, x, weights[f"{name}.weight"].transpose(1, 2))
         elif isinstance(layer, nn.LayerNorm):
-            x = F.layer_norm(x, layer.normalized_shape, eps=layer.eps)
+            x = nn.functional.layer_norm(x, layer.normalized_shape, eps=layer.eps)
             x = weights[f"{name}.bias"].unsqueeze(1) + x * weights[f"{name}.weight"].unsqueeze(1)
         else:
             x = layer(x)
