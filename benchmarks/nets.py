@@ -29,7 +29,7 @@ from equatorium.emulate.validate import crps
 from equatorium_nets.adversarial import sensitivity
 from equatorium_nets.cnn import CNNClassifier
 from equatorium_nets.layers import network
-from equatorium_nets.mlp import MLP, MLPClassifier
+from equatorium_nets.mlp import MLPClassifier
 
 DENSE = "dense(64) silu dense(64) silu"
 COMPONENTS = 40
@@ -108,10 +108,10 @@ def judge_overhead(_):
         if importlib.util.find_spec("skorch") is not None:
             runs["skorch"] = with_skorch
         runs["ten"] = lambda *how: ours(*how, members=10)
-        seconds = {label: np.inf for label in runs}
+        seconds = dict.fromkeys(runs, np.inf)
         for _ in range(ROUNDS):
             for label, run in runs.items():
-                seconds[label] = min(seconds[label], clocked(lambda run=run: run(*how))[1])
+                seconds[label] = min(seconds[label], clocked(lambda run=run, how=how: run(*how))[1])
         base = seconds["plain"]
         print(
             f"| {name} | {base:.2f} | {seconds['ours'] / base:.2f} "

@@ -1,4 +1,4 @@
-"""A training that is killed goes on as if nothing had been; one that is stopped keeps its weights."""
+"""A training that is killed goes on as if nothing had been; one stopped keeps its weights."""
 
 import os
 import signal
@@ -112,7 +112,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path, always):
         model = MLP(**{**HOW, **change}, checkpoint=path)
         with pytest.raises(InputError, match=f"with other .*{says}"):
             model.fit(inputs, answers, ivar=ivar)
-    with pytest.raises(InputError, match="other .*method"):
+    with pytest.raises(InputError, match=r"other .*method"):
         MLPClassifier(**HOW, checkpoint=path).fit(X, y > 0)
 
 

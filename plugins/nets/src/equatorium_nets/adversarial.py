@@ -1,8 +1,8 @@
-"""How little it takes to mislead a network: inputs moved against it, beside noise of that size.
+r"""How little it takes to mislead a network: inputs moved against it, beside noise of that size.
 
-.. math:: x' = x + \\epsilon \\, s \\, \\mathrm{sign} \\, \\nabla_x \\, (-\\ln p(y \\,|\\, x))
+.. math:: x' = x + \epsilon \, s \, \mathrm{sign} \, \nabla_x \, (-\ln p(y \,|\, x))
 
-moves every input by at most :math:`\\epsilon` of its scale s, the errors of the data where they are
+moves every input by at most :math:`\epsilon` of its scale s, the errors of the data where they are
 known. A model that is right in noise of this size, but wrong at x', has learned features that the
 eye, or the physics, does not see.
 

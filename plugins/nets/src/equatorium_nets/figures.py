@@ -141,7 +141,8 @@ def _images(X: np.ndarray, slopes: np.ndarray, titles: Sequence[str]) -> "Figure
     for axes in every.ravel():
         axes.set_axis_off()
     # Each in units of its largest slope: sure answers have slopes that are all small.
-    for axes, image, slope, title in zip(every.ravel(), X, slopes, titles or [""] * len(X)):
+    panels = zip(every.ravel()[: len(X)], X, slopes, titles or [""] * len(X), strict=True)
+    for axes, image, slope, title in panels:
         part = slope.sum(axis=0)
         part = part / (np.abs(part).max() or 1.0)
         axes.imshow(image.mean(axis=0), cmap="Greys", interpolation="nearest")
@@ -152,7 +153,11 @@ def _images(X: np.ndarray, slopes: np.ndarray, titles: Sequence[str]) -> "Figure
 
 
 def _lines(
-    X: np.ndarray, slopes: np.ndarray, coordinate: Any, titles: Sequence[str], names: tuple[str, str]
+    X: np.ndarray,
+    slopes: np.ndarray,
+    coordinate: Any,
+    titles: Sequence[str],
+    names: tuple[str, str],
 ) -> "Figure":
     rows = len(X)
     figure = blank(7.0, 1.5 * rows + 0.8)

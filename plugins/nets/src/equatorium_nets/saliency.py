@@ -1,6 +1,6 @@
-"""Which inputs an answer hangs on: its slope with each of them.
+r"""Which inputs an answer hangs on: its slope with each of them.
 
-.. math:: s_{ij} = \\partial f(x_i) / \\partial x_{ij}
+.. math:: s_{ij} = \partial f(x_i) / \partial x_{ij}
 
 f is the probability of a class, or the mean of an output. A slope says what happens to small
 changes; an input that saturates the network has none.
