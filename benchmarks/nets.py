@@ -4,8 +4,8 @@
 
 Parts: ``overhead`` (a step of training beside plain PyTorch's and skorch's, where it is installed:
 the same architecture, batches and AdamW; and a committee of ten beside ten trainings), ``photoz``
-(`mdn` on 5000 SDSS galaxies, five folds), ``digits`` and ``mnist`` (`cnn-classifier`; digits also
-under attack), ``supernovae`` (`mlp-classifier` beside `forest-classifier` on the same components,
+(`mdn` on 5000 SDSS galaxies, five folds), ``digits`` and ``mnist`` (one `cnn-classifier`; digits
+also under attack), ``supernovae`` (`mlp-classifier` beside `forest-classifier` on the same components,
 ten splits by supernova). Times are CPU seconds of one thread, the least of several.
 """
 
@@ -148,7 +148,8 @@ def judge_digits(_):
     X, y = load_digits(return_X_y=True)
     X, y, query, truth = split(X / 16, y, 450)
     for adversarial in (0.0, 0.1 / X.std()):
-        model = CNNClassifier(shape=(1, 8, 8), adversarial=adversarial, random_state=0)
+        how = {"n_members": 1, "adversarial": adversarial, "random_state": 0}
+        model = CNNClassifier(shape=(1, 8, 8), **how)
         _, seconds = clocked(lambda model=model: model.fit(X, y))
         found = sensitivity(model, query, truth, (0.1,))
         print(
@@ -163,7 +164,8 @@ def judge_mnist(_):
     with np.load(data() / "images" / "mnist_10k.npz") as file:
         X, y = file["image"].reshape(10000, -1) / 255.0, file["label"]
     X, y, query, truth = split(X, y, 2000)
-    model, seconds = clocked(lambda: CNNClassifier(shape=(1, 28, 28), random_state=0).fit(X, y))
+    how = {"n_members": 1, "random_state": 0}
+    model, seconds = clocked(lambda: CNNClassifier(shape=(1, 28, 28), **how).fit(X, y))
     right = (model.predict(query) == truth).mean()
     print(f"MNIST: accuracy {right:.4f} of 2000, fit {seconds:.0f} s", flush=True)
 

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import LinearRegression
 
 from equatorium.errors import InputError, ShapeError
+from equatorium.plots import attack_curves, saliency_map, training_curves
 from equatorium_nets.adversarial import attack, sensitivity
-from equatorium_nets.figures import attack_curves, saliency_map, training_curves
 from equatorium_nets.mlp import MLP, MLPClassifier
 from equatorium_nets.saliency import saliency
 
@@ -115,9 +115,15 @@ def test_figures_show_what_was_found(lines):
     found = sensitivity(classifier, X, label, (0.3, 0.1))
     drawn = attack_curves(found).axes[0].lines[1]
     np.testing.assert_array_equal(drawn.get_xdata(), [0.0, 0.1, 0.3])
-    assert len(saliency_map(emulator, X[:2]).axes) == 4
+    slopes = saliency(emulator, X[:2])
+    assert len(saliency_map(X[:2], slopes).axes) == 4
+    images = saliency_map(np.ones((2, 12)), np.arange(24.0).reshape(2, 12), (3, 2, 2))
+    drawn = images.axes[1].images[1].get_array()
+    np.testing.assert_allclose(drawn.max(), 1.0)  # in units of the largest slope
     with pytest.raises(InputError, match="at most 12"):
-        saliency_map(emulator, X)
+        saliency_map(X, X)
+    with pytest.raises(ShapeError, match="slopes must have the shape of X"):
+        saliency_map(X[:2], slopes[:1])
 
 
 def test_the_temperature_of_a_trained_network_makes_it_as_sure_as_it_is_right():

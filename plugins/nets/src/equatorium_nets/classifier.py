@@ -1,7 +1,7 @@
 """Classifiers that are networks: trained together, their probabilities averaged and calibrated."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ class NetworkClassifier(Networks, Classifier):
     Guo C., Pleiss G., Sun Y. & Weinberger K. 2017, ICML, doi:10.48550/arXiv.1706.04599
     """
 
+    EPOCHS: ClassVar[int] = 100
+
     def __init__(
         self,
         *,
@@ -47,7 +49,7 @@ class NetworkClassifier(Networks, Classifier):
         shape: Sequence[int] | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         n_members: int = 5,
-        epochs: int = 100,
+        epochs: int | None = None,
         batch_size: int = 32,
         learning_rate: float = 3e-3,
         schedule: str = "cosine",

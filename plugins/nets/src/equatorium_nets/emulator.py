@@ -63,6 +63,7 @@ class NetworkEmulator(Networks, Emulator):
     """
 
     HEAD: ClassVar[str] = "gaussian"
+    EPOCHS: ClassVar[int] = 300
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class NetworkEmulator(Networks, Emulator):
         parts: int = 3,
         shape: Sequence[int] | None = None,
         n_members: int = 5,
-        epochs: int = 300,
+        epochs: int | None = None,
         batch_size: int = 32,
         learning_rate: float = 3e-3,
         schedule: str = "cosine",

@@ -16,6 +16,7 @@ from equatorium_nets.members import Members
 from equatorium_nets.training import Loss, Training, train
 
 Seeds = list[int]
+_STEPS, _FEWEST = 5000, 10  # of a usual training, and its fewest epochs
 # Options that change nothing of what is learned.
 _INCIDENTAL = ("checkpoint", "progress", "device", "mc_dropout")
 
@@ -148,7 +149,7 @@ def trained(
         training.
     """
     how = Training(
-        epochs=model.epochs,
+        epochs=_epochs(model, len(examples.fit)) if model.epochs is None else model.epochs,
         batch_size=model.batch_size,
         learning_rate=model.learning_rate,
         schedule=model.schedule,
@@ -164,12 +165,21 @@ def trained(
         members = Members.drawn(model.architecture, shape, outputs, seeds[0]).to(device)
         torch.manual_seed(seeds[0][0])  # dropout
         change = augmentation(model.augment, shape, examples.errors is not None)
-        saved = _checkpoint(model, examples, targets)
+        saved = _checkpoint(model, how, examples, targets)
         history = train(members, examples, loss, held, how, seeds[1], change, saved)
     return members, history
 
 
-def _checkpoint(model: Any, examples: Examples, targets: tuple[Any, ...]) -> Checkpoint | None:
+def _epochs(model: Any, n: int) -> int:
+    """Return how many epochs make a usual training of n examples, where the user does not say."""
+    size = model.batch_size
+    a_step = isinstance(size, int | np.integer) and size > 0  # what is wrong is said elsewhere
+    return max(_FEWEST, min(model.EPOCHS, _STEPS // -(-n // size))) if a_step else _FEWEST
+
+
+def _checkpoint(
+    model: Any, how: Training, examples: Examples, targets: tuple[Any, ...]
+) -> Checkpoint | None:
     if model.checkpoint is None:
         return None
     if model.random_state is None:
@@ -182,6 +192,7 @@ def _checkpoint(model: Any, examples: Examples, targets: tuple[Any, ...]) -> Che
             **identity,
             "method": type(model).__name__,
             "architecture": model.architecture,
+            "epochs": str(how.epochs),
             "inputs": examples.digest(),
             "input errors": checksum(examples.errors),
             "answers": checksum(*targets),

@@ -38,8 +38,9 @@ class Networks(Network, Ensemble):
         is the flat form; None: a row is a list of features.
     n_members : int
         K.
-    epochs : int
-        At most so many times through the examples.
+    epochs : int or None
+        At most so many times through the examples. None: so many that 5000 steps are taken, from
+        10 to the most of the method (300 of numbers, 100 of classes).
     batch_size : int
         Examples a step.
     learning_rate : float
@@ -78,6 +79,7 @@ class Networks(Network, Ensemble):
     """
 
     LAYERS: ClassVar[str]
+    EPOCHS: ClassVar[int]
     layers: str | None
     shape: Sequence[int] | None
     mc_dropout: int

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equatorium.checks import matrix
-from equatorium.errors import InputError
+from equatorium.errors import InputError, ShapeError
 from equatorium.plots.style import BACKGROUND, MODEL, REFERENCE, blank, grid, styled
-from equatorium_nets.adversarial import Sensitivity
-from equatorium_nets.saliency import saliency
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,12 +59,12 @@ def training_curves(model: Any) -> "Figure":
 
 
 @styled
-def attack_curves(found: Sensitivity) -> "Figure":
-    """Draw a score against the size of changes: those against the network, and random ones.
+def attack_curves(found: Any) -> "Figure":
+    """Draw a score against the size of changes: those against a network, and random ones.
 
     Parameters
     ----------
-    found : Sensitivity
+    found : equatorium_nets.adversarial.Sensitivity
 
     Returns
     -------
@@ -91,9 +89,9 @@ def attack_curves(found: Sensitivity) -> "Figure":
 
 @styled
 def saliency_map(
-    model: Any,
     X: Any,
-    of: Any = None,
+    slopes: Any,
+    shape: Sequence[int] | None = None,
     *,
     coordinate: Any = None,
     titles: Sequence[str] = (),
@@ -102,17 +100,17 @@ def saliency_map(
     """Draw examples, and on what in them the answer hangs.
 
     Images lie beneath the slope of the answer with each pixel, in units of the largest: red raises
-    it, blue lowers it. Spectra and lists of features are lines, with the slopes below, times the
-    spread of the inputs, so that columns of other units can be compared.
+    it, blue lowers it. Spectra and lists of features are lines, with the slopes below; multiply
+    these by the spread of each input first if the columns have other units.
 
     Parameters
     ----------
-    model : Network
-        A fitted one.
     X : array_like, shape (m, d)
         At most 12 examples.
-    of : label or int, optional
-        See `saliency`.
+    slopes : array_like, shape (m, d)
+        Of the answer with every input, such as `equatorium_nets.saliency.saliency` gives.
+    shape : sequence of int, optional
+        Of one image, (channels, height, width).
     coordinate : array_like, shape (d,), optional
         Of the inputs, such as wavelengths.
     titles : sequence of str
@@ -124,14 +122,14 @@ def saliency_map(
     -------
     matplotlib.figure.Figure
     """
-    X = matrix(X)
+    X, slopes = matrix(X), matrix(slopes, "slopes")
+    if slopes.shape != X.shape:
+        raise ShapeError(f"slopes must have the shape of X, {X.shape}, not {slopes.shape}.")
     if len(X) > _MOST or (titles and len(titles) != len(X)):
         raise InputError(f"give at most {_MOST} examples, and a title for each or none.")
-    slopes = saliency(model, X, of) * model.x_scale_
-    shape = (X.shape[1],) if model.shape is None else tuple(model.shape)
-    if len(shape) == 3:
-        return _images(X.reshape(-1, *shape), slopes.reshape(-1, *shape), titles)
-    return _lines(X, slopes, coordinate, titles, axes_names)
+    if shape is None or len(shape) < 3:
+        return _lines(X, slopes, coordinate, titles, axes_names)
+    return _images(X.reshape(-1, *shape), slopes.reshape(-1, *shape), titles)
 
 
 def _images(X: np.ndarray, slopes: np.ndarray, titles: Sequence[str]) -> "Figure":
