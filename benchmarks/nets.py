@@ -2,11 +2,11 @@
 
     python -m benchmarks.nets [--folds 2] [part ...]
 
-Parts: ``overhead`` (a step of training beside plain PyTorch's and skorch's, where it is installed:
-the same architecture, batches and AdamW; and a committee of ten beside ten trainings), ``photoz``
-(`mdn` on 5000 SDSS galaxies, five folds), ``digits`` and ``mnist`` (one `cnn-classifier`; digits
-also under attack), ``supernovae`` (`mlp-classifier` beside `forest-classifier` on the same components,
-ten splits by supernova). Times are CPU seconds of one thread, the least of several.
+Parts: ``overhead`` (training beside plain PyTorch's and skorch's, where it is installed: the same
+architecture, batches and AdamW; and a committee of ten beside ten trainings), ``photoz`` (`mdn` on
+5000 SDSS galaxies, five folds), ``digits`` and ``mnist`` (one `cnn-classifier`; digits also under
+attack), ``supernovae`` (`mlp-classifier` beside `forest-classifier` on the same components, ten
+splits by supernova). Times are CPU seconds of one thread, the least of several.
 """
 
 import argparse

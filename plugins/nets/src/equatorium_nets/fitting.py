@@ -18,7 +18,7 @@ from equatorium_nets.training import Loss, Training, train
 Seeds = list[int]
 _STEPS, _FEWEST = 5000, 10  # of a usual training, and its fewest epochs
 # Options that change nothing of what is learned.
-_INCIDENTAL = ("checkpoint", "progress", "device", "mc_dropout")
+_INCIDENTAL = ("checkpoint", "progress", "mc_dropout")
 
 
 def example_shape(shape: Sequence[int] | None, d: int) -> tuple[int, ...]:
