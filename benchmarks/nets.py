@@ -97,7 +97,7 @@ def judge_overhead(_):
     """Print times beside plain PyTorch and skorch, the rounds interleaved."""
     X, codes = load_digits(return_X_y=True)
     problems = {
-        "dense, digits": (DENSE, (64,), 8),
+        "dense, digits": (DENSE, (64,), 24),
         "convolutions, digits": (CNNClassifier.LAYERS, (1, 8, 8), 6),
     }
     print("| network | plain s | ours / plain | skorch / plain | ten at once s | ten apart / |")

@@ -48,13 +48,32 @@ def _dense(plan: nn.Sequential, weights: Mapping[str, Tensor], x: Tensor) -> Ten
 def _in_turn(plan: nn.Sequential, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
     if x.ndim == 5:  # poolings are several times faster with the channels last
         x = x.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(x.shape)
-    each = zip(*(w.unbind() for w in weights.values()), strict=True)
-    return torch.stack(
-        [
-            functional_call(plan, dict(zip(weights, own, strict=True)), (rows,))
-            for own, rows in zip(each, x, strict=True)
-        ]
-    )
+    # The gradient of a squeezed axis is a view, that of an unbound one a copy.
+    alone = len(x) == 1
+    parts = [(w.squeeze(0),) if alone else w.unbind() for w in weights.values()]
+    each = zip(*parts, strict=True)
+    found = []
+    for own, rows in zip(each, x, strict=True):
+        named = dict(zip(weights, own, strict=True))
+        for name, layer in plan.named_children():
+            rows = _layer(name, layer, named, rows)
+        found.append(rows)
+    return torch.stack(found)
+
+
+def _layer(name: str, layer: nn.Module, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """Apply one layer with its weights; `functional_call` on all of them costs a tenth more."""
+    if isinstance(layer, nn.Linear):
+        return nn.functional.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
+    if isinstance(layer, nn.GroupNorm):
+        own = (weights[f"{name}.weight"], weights[f"{name}.bias"])
+        return nn.functional.group_norm(x, layer.num_groups, *own, layer.eps)
+    if isinstance(layer, nn.Conv2d):
+        own = (weights[f"{name}.weight"], weights[f"{name}.bias"])
+        return nn.functional.conv2d(x, *own, layer.stride, layer.padding)
+    own = {key[len(name) + 1 :]: w for key, w in weights.items() if key.startswith(f"{name}.")}
+    out: Tensor = functional_call(layer, own, (x,)) if own else layer(x)
+    return out
 
 
 def _mapped(plan: nn.Sequential, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
