@@ -6,7 +6,7 @@ from equatorium_nets.classifier import NetworkClassifier
 from equatorium_nets.emulator import NetworkEmulator
 
 _LAYERS = (
-    "conv(32, 3, 1, 1) norm relu pool(2) conv(64, 3, 1, 1) norm relu pool(2) "
+    "conv(16, 3, 1, 1) norm relu pool(2) conv(32, 3, 1, 1) norm relu pool(2) "
     "flatten dropout(0.2) dense(128) relu"
 )
 

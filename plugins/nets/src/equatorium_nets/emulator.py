@@ -1,7 +1,7 @@
 """Emulators that are networks: trained together, their answers one distribution."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -10,10 +10,11 @@ from sklearn.covariance import ledoit_wolf
 from equatorium import Diagonal, Emulator, Gaussian, LowRank, Mixture, Prediction, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
+from equatorium_nets.examples import examples, most_held
 from equatorium_nets.fitting import (
     example_shape,
     held_out,
-    input_units,
+    input_ivar,
     output_units,
     seeds_of,
     trained,
@@ -62,6 +63,7 @@ class NetworkEmulator(Networks, Emulator):
     """
 
     HEAD: ClassVar[str] = "gaussian"
+    EPOCHS: ClassVar[int] = 300
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class NetworkEmulator(Networks, Emulator):
         parts: int = 3,
         shape: Sequence[int] | None = None,
         n_members: int = 5,
-        epochs: int = 300,
+        epochs: int | None = None,
         batch_size: int = 32,
         learning_rate: float = 3e-3,
         schedule: str = "cosine",
@@ -80,6 +82,9 @@ class NetworkEmulator(Networks, Emulator):
         validation: float = 0.15,
         patience: int | None = 60,
         augment: Mapping[str, float] | None = None,
+        adversarial: float = 0.0,
+        mc_dropout: int = 0,
+        checkpoint: str | None = None,
         device: str = "cpu",
         random_state: int | None = None,
         progress: bool = False,
@@ -98,16 +103,39 @@ class NetworkEmulator(Networks, Emulator):
         self.validation = validation
         self.patience = patience
         self.augment = augment
+        self.adversarial = adversarial
+        self.mc_dropout = mc_dropout
+        self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
         self.progress = progress
 
-    def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+    def fit(self, X: Any, y: Any, *, noise: Any = None, ivar: Any = None) -> Self:
+        """Learn the outputs as functions of the inputs.
+
+        Parameters
+        ----------
+        X : array_like or h5py.Dataset, shape (n, d)
+            A dataset stays in its file, and is read in batches.
+        y : array_like, shape (n,) or (n, p)
+        noise : array_like, shape (n,) or (n, p), optional
+            The declared variance of y, independent between runs. It is no part of a prediction.
+        ivar : array_like, shape (n, d) or (d,), optional
+            Inverse variances of X, for the augmentation ``errors`` and for `adversarial`.
+        """
+        self._ivar = ivar
+        try:
+            return super().fit(X, y, noise=noise)
+        finally:
+            del self._ivar
+
+    def _fit(self, X: Any, Y: FloatArray, noise: FloatArray | None) -> None:
         parts, head = self._parts, head_named(self._head)
         *seeds, rng = seeds_of(self.random_state, self.n_members)
-        fit, held = held_out(len(X), self.validation, rng)
-        shape = example_shape(self.shape, X.shape[1])
-        self.x_center_, self.x_scale_ = input_units(X[fit], shape)
+        fit, held = held_out(len(X), self.validation, rng, most=most_held(X))
+        rows = examples(X, fit, example_shape(self.shape, X.shape[1]))
+        rows.with_errors(input_ivar(self._ivar, X))
+        self.x_center_, self.x_scale_ = rows.center, rows.scale
         self.y_center_, self.y_scale_ = output_units(Y[fit])
         y = (Y - self.y_center_) / self.y_scale_
         declared = np.zeros_like(y) if noise is None else noise / self.y_scale_**2
@@ -116,11 +144,11 @@ class NetworkEmulator(Networks, Emulator):
         def loss(out: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             return head.loss(out, target(out, rows), floor and floor(out, rows), parts)
 
-        x = (X - self.x_center_) / self.x_scale_
         numbers = head.numbers(Y.shape[1], parts)
-        members, self.history_ = trained(self, x, numbers, loss, fit, held, tuple(seeds))
+        of = (Y, noise)
+        members, self.history_ = trained(self, rows, numbers, loss, held, tuple(seeds), of)
         self.weights_ = members.arrays()
-        self._judge(x[held], y[held], declared[held])
+        self._judge(rows.take(held), y[held], declared[held])
 
     def _judge(self, x: FloatArray, y: FloatArray, noise: FloatArray) -> None:
         """Learn from held-out runs how wide the answers must be, and how outputs err together."""
@@ -130,7 +158,9 @@ class NetworkEmulator(Networks, Emulator):
             return
         numbers = head_named(self._head).numbers(p, self._parts)
         module = self._built(self.n_features_in_, numbers, self.weights_)
-        share, mean, variance = (a.numpy() for a in self._parts_at(module, torch.from_numpy(x), p))
+        share, mean, variance = (
+            a.numpy() for a in _in_blocks(lambda rows: self._parts_at(module, rows, p), x, module)
+        )
         self.widening_ = best_widening(share, mean, variance, y, noise)
         if self._head != "mixture" and p > 1:
             center = (share[..., None] * mean).sum(axis=0)
@@ -138,22 +168,19 @@ class NetworkEmulator(Networks, Emulator):
             self.correlation_ = _shrunk((y - center) / np.sqrt(total))
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
-        with torch.no_grad():
-            share, mean, variance = self._densities(torch.from_numpy(X))
-            if self._head == "mixture":
-                each = [Diagonal(v.cpu().numpy()) for v in variance]
-                return Mixture(share.cpu().numpy(), mean.cpu().numpy(), each)
-            center, alone, factor = self._moments(share, mean, variance)
-        return Gaussian(center.cpu().numpy(), LowRank(alone.cpu().numpy(), factor.cpu().numpy()))
+        share, mean, variance = _in_blocks(self._densities, X, self.module_)
+        if self._head == "mixture":
+            return Mixture(share.numpy(), mean.numpy(), [Diagonal(v.numpy()) for v in variance])
+        center, alone, factor = self._moments(share, mean, variance)
+        return Gaussian(center.numpy(), LowRank(alone.numpy(), factor.numpy()))
 
     def predict_members(self, X: Any) -> FloatArray:
         """Return every member's mean, shape (K, m, p)."""
         X = self._validate_query(X)
-        with torch.no_grad():
-            share, mean, _ = self._densities(torch.from_numpy(X))
+        share, mean, _ = _in_blocks(self._densities, X, self.module_)
         k = self.module_.n
         weighted = (k * share[..., None] * mean).unflatten(0, (k, -1)).sum(dim=1)
-        return np.asarray(weighted.cpu().numpy())
+        return np.asarray(weighted.numpy())
 
     def predict_dist_vjp(self, X: Any, mean_bar: Any, cov_bar: Any) -> FloatArray:
         """Return the slope of sum(mean mean_bar) + sum(cov cov_bar) with X, shape (m, d).
@@ -239,6 +266,16 @@ class _Table:
         self.values = self.values.to(like)
         found: torch.Tensor = self.values[rows]
         return found
+
+
+def _in_blocks(
+    of: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], X: FloatArray, module: Members
+) -> tuple[torch.Tensor, ...]:
+    """Return the arrays (C, m, ...) that a function gives of rows, computed some rows at a time."""
+    size = module.rows
+    with torch.no_grad():
+        each = [of(torch.from_numpy(X[start : start + size])) for start in range(0, len(X), size)]
+    return tuple(torch.cat(parts, dim=1).cpu() for parts in zip(*each, strict=True))
 
 
 def _shrunk(z: FloatArray) -> FloatArray:

@@ -1,9 +1,9 @@
 """Several networks of one architecture as one: their weights are stacked, (members, ...).
 
-A step of gradient descent then moves all of them at once, by matrix products with one more axis,
-and each moves as it would alone (`torch.func`).
+A step of gradient descent then moves all of them at once, and each moves as it would alone.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.func import functional_call, vmap
 
 from equatorium.checks import FloatArray
 from equatorium.errors import StateError
 from equatorium_nets.layers import network
+from equatorium_nets.stacked import way
 
 Weights = dict[str, torch.Tensor]
-ROWS = 4096  # predicted at once
+_ROWS, _NUMBERS = 4096, 2**18  # predicted at once: rows, and numbers of them
 
 
 class Members(nn.Module):
@@ -40,6 +40,7 @@ class Members(nn.Module):
         self.shape = tuple(shape)
         # It holds no numbers of its own; hidden in a list, it is no part of the parameters.
         self._plan = [network(layers, shape, outputs).to("meta")]
+        self._way = way(self._plan[0])
         self.names = list(weights)
         self.weights = nn.ParameterList([nn.Parameter(w) for w in weights.values()])
 
@@ -96,6 +97,17 @@ class Members(nn.Module):
         """The number of members."""
         return len(self.weights[0])
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        found: torch.device = self.weights[0].device
+        return found
+
+    @property
+    def rows(self) -> int:
+        """How many rows are predicted at once, so that maps of large examples fill no memory."""
+        return max(16, min(_ROWS, _NUMBERS // math.prod(self.shape)))
+
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the weights by name, (members, ...), as float32."""
         return {
@@ -117,31 +129,27 @@ class Members(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Give each member its own examples, (K, batch, d), and return (K, batch, outputs)."""
-        return vmap(self._one, randomness="different")(self.named(), x)
+        return self._way(self._plan[0], self.named(), x.unflatten(-1, self.shape))
 
     def shared(self, x: torch.Tensor) -> torch.Tensor:
         """Give all members the same examples, (batch, d), and return (K, batch, outputs)."""
-        return vmap(self._one, in_dims=(0, None), randomness="different")(self.named(), x)
+        return self(x.expand(self.n, *x.shape))
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Return (K, m, outputs) in double precision, so that no row depends on its batch."""
         self.eval()
         with torch.no_grad():
             blocks = [
-                self.shared(self.tensor(X[start : start + ROWS])).cpu().numpy()
-                for start in range(0, len(X), ROWS)
+                self.shared(self.tensor(X[start : start + self.rows])).cpu().numpy()
+                for start in range(0, len(X), self.rows)
             ]
         return np.concatenate(blocks, axis=1)
 
     def tensor(self, X: FloatArray) -> torch.Tensor:
         """Bring rows to the device and the precision of the weights."""
-        return torch.as_tensor(X, dtype=self.weights[0].dtype, device=self.weights[0].device)
+        return torch.as_tensor(X, dtype=self.weights[0].dtype, device=self.device)
 
     def train(self, mode: bool = True) -> "Members":
         """Switch dropout on or off."""
         self._plan[0].train(mode)
         return super().train(mode)
-
-    def _one(self, weights: Weights, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = functional_call(self._plan[0], weights, (x.reshape(-1, *self.shape),))
-        return out

@@ -4,12 +4,16 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+import h5py
+import numpy as np
 import torch
 
 from equatorium import Ensemble, Network, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import StateError
+from equatorium_nets.examples import checked_dataset
 from equatorium_nets.fitting import checked_history, example_shape, present_device, usable_device
+from equatorium_nets.mc_dropout import Passes, checked_passes
 from equatorium_nets.members import Members
 
 
@@ -34,8 +38,9 @@ class Networks(Network, Ensemble):
         is the flat form; None: a row is a list of features.
     n_members : int
         K.
-    epochs : int
-        At most so many times through the examples.
+    epochs : int or None
+        At most so many times through the examples. None: so many that 5000 steps are taken, from
+        10 to the most of the method (300 of numbers, 100 of classes).
     batch_size : int
         Examples a step.
     learning_rate : float
@@ -52,7 +57,19 @@ class Networks(Network, Ensemble):
         Epochs without a better held-out loss after which a network stops; None: never.
     augment : dict or None
         Changes of the examples in training: ``{"flip": 0.5, "rotate": 1, "shift": 2,
-        "noise": 0.1}``: shares, pixels, and units of the inputs' spread.
+        "noise": 0.1, "errors": 1}``: shares, pixels, units of the inputs' spread, and of their
+        errors where `fit` is given ``ivar``.
+    adversarial : float
+        Train on examples, too, that are moved by so much along the sign of the loss's gradient
+        (Goodfellow et al. 2015), in units of the inputs' errors where `fit` is given ``ivar``, else
+        of their spread; 0: do not.
+    mc_dropout : int
+        So many thinned networks are made of each by its ``dropout`` layers, and all of them answer
+        (Gal & Ghahramani 2016); 0: dropout only serves the training.
+    checkpoint : str or None
+        A file in which the training leaves what it has reached, and from which it goes on if it was
+        interrupted; the weights are then those of an uninterrupted one, bit for bit. It needs
+        `random_state`.
     device : str
         ``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA where there is one.
     random_state : int or None
@@ -62,8 +79,10 @@ class Networks(Network, Ensemble):
     """
 
     LAYERS: ClassVar[str]
+    EPOCHS: ClassVar[int]
     layers: str | None
     shape: Sequence[int] | None
+    mc_dropout: int
     x_center_: FloatArray
     x_scale_: FloatArray
 
@@ -94,6 +113,16 @@ class Networks(Network, Ensemble):
             )
             for k in range(self.module_.n)
         )
+
+    def _validate(self, X: Any, *, reset: bool, **how: Any) -> Any:
+        """Check X as other models do, but leave in its file what `fit` is given as a dataset."""
+        of_model: Any = super()
+        if not (reset and isinstance(X, h5py.Dataset)):
+            return of_model._validate(X, reset=reset, **how)
+        checked_dataset(X)
+        _, y = of_model._validate(np.zeros((len(X), 1)), reset=True, **how)
+        self.n_features_in_ = X.shape[1]
+        return X, y
 
     def to_device(self, device: str) -> Self:
         """Move the weights to another device and return the model."""
@@ -132,6 +161,8 @@ class Networks(Network, Ensemble):
         members = Members.of_state(
             self.architecture, example_shape(self.shape, d), numbers, weights
         )
+        if checked_passes(self.mc_dropout):
+            members = Passes.of(members, self.architecture, numbers, self.mc_dropout)
         return members.to(present_device(self.device), torch.float64).eval()
 
     def _scaled(self, X: FloatArray) -> FloatArray:
