@@ -26,7 +26,7 @@ def example_shape(shape: Sequence[int] | None, d: int) -> tuple[int, ...]:
     """
     if shape is None:
         return (d,)
-    wanted = tuple(shape)
+    wanted = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else ()
     whole = all(isinstance(s, int | np.integer) and s > 0 for s in wanted)
     if not whole or len(wanted) not in (1, 2, 3) or int(np.prod(wanted)) != d:
         raise errors.InputError(
@@ -44,13 +44,24 @@ def input_units(X: FloatArray, shape: tuple[int, ...]) -> tuple[FloatArray, Floa
         maps = X.reshape(len(X), shape[0], -1)
         size = maps.shape[2]
         center, spread = (np.repeat(f(maps, axis=(0, 2)), size) for f in (np.mean, np.std))
-    return center, np.where(spread > 0, spread, 1.0)
+    return center, positive(spread, center)
 
 
-def output_units(Y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return centre and spread of the outputs, (p,)."""
-    spread = Y.std(axis=0)
-    return Y.mean(axis=0), np.where(spread > 0, spread, 1.0)
+def output_units(Y: FloatArray, noise: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Return centre and spread of the outputs, (p,), in which runs of large noise count little."""
+    center, spread = Y.mean(axis=0), Y.std(axis=0)
+    if noise is not None:
+        low, high = np.quantile(Y, [0.25, 0.75], axis=0)
+        within = np.where(high > low, high - low, positive(spread, center)) ** 2
+        weight = within / (within + noise)
+        center = (weight * Y).sum(axis=0) / weight.sum(axis=0)
+        spread = np.sqrt((weight * (Y - center) ** 2).sum(axis=0) / weight.sum(axis=0))
+    return center, positive(spread, center)
+
+
+def positive(spread: FloatArray, center: FloatArray) -> FloatArray:
+    """Return the spread, but 1 where there is none but that of rounding."""
+    return np.where(spread > 1e-12 * np.abs(center), spread, 1.0)
 
 
 def seeds_of(random_state: Any, members: int) -> tuple[Seeds, Seeds, np.random.Generator]:
@@ -85,6 +96,10 @@ def held_out(
     chosen = np.zeros(n, dtype=bool)
     # Evenly through the order, which is by class where there are classes.
     chosen[order[np.linspace(0, n - 1, count).round().astype(int)]] = count > 0
+    if codes is not None:
+        for code in np.unique(codes[chosen]):  # what all are held out of cannot be learned
+            rows = np.flatnonzero(codes == code)
+            chosen[rows[0]] &= not chosen[rows].all()
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
@@ -112,7 +127,7 @@ def trained(
         patience=model.patience,
         progress=bool(model.progress),
     )
-    shape = example_shape(model.shape, X.shape[1])
+    shape = model._shape_of(X.shape[1])
     device = usable_device(model.device)
     with torch.random.fork_rng():
         members = Members.drawn(model.architecture, shape, outputs, seeds[0]).to(device)

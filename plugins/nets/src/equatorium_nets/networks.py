@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
@@ -9,10 +10,17 @@ import torch
 from equatorium import Ensemble, Network, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import StateError
-from equatorium_nets.fitting import checked_history, example_shape, present_device, usable_device
+from equatorium_nets.fitting import (
+    checked_history,
+    example_shape,
+    input_units,
+    present_device,
+    usable_device,
+)
 from equatorium_nets.members import Members
 
 
+@dataclass(kw_only=True, eq=False, repr=False)  # the options stand once, here
 class Networks(Network, Ensemble):
     """K networks of one architecture, trained at once on the same examples.
 
@@ -62,10 +70,21 @@ class Networks(Network, Ensemble):
     """
 
     LAYERS: ClassVar[str]
-    layers: str | None
-    shape: Sequence[int] | None
-    x_center_: FloatArray
-    x_scale_: FloatArray
+    layers: str | None = None
+    shape: Sequence[int] | None = None
+    n_members: int = 5
+    epochs: int = 300
+    batch_size: int = 32
+    learning_rate: float = 3e-3
+    schedule: str = "cosine"
+    decay: float = 1e-2
+    sparsity: float = 0.0
+    validation: float = 0.15
+    patience: int | None = 60
+    augment: Mapping[str, float] | None = None
+    device: str = "cpu"
+    random_state: int | None = None
+    progress: bool = False
 
     @classmethod
     def conformance_options(cls) -> dict[str, Any]:
@@ -129,10 +148,16 @@ class Networks(Network, Ensemble):
 
     def _built(self, d: int, numbers: int, weights: Any) -> Members:
         """Build the networks from their weights in double precision, ready to predict."""
-        members = Members.of_state(
-            self.architecture, example_shape(self.shape, d), numbers, weights
-        )
+        members = Members.of_state(self.architecture, self._shape_of(d), numbers, weights)
         return members.to(present_device(self.device), torch.float64).eval()
+
+    def _shape_of(self, d: int) -> tuple[int, ...]:
+        """Return the shape of one example, whose row has d numbers."""
+        return example_shape(self.shape, d)
+
+    def _input_units(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return centre and spread of the inputs, (d,)."""
+        return input_units(X, self._shape_of(X.shape[1]))
 
     def _scaled(self, X: FloatArray) -> FloatArray:
         return (X - self.x_center_) / self.x_scale_

@@ -152,8 +152,8 @@ def _held_loss(members: Members, rows: Tensor, loss: Loss, held: np.ndarray) -> 
     members.eval()
     total = torch.zeros(members.n, device=rows.device)
     with torch.no_grad():
-        for start in range(0, len(held), 1024):
-            chosen = torch.from_numpy(held[start : start + 1024]).to(rows.device)
+        for start in range(0, len(held), members.block):
+            chosen = torch.from_numpy(held[start : start + members.block]).to(rows.device)
             out = members.shared(rows[chosen])
             total += loss(out, chosen.expand(members.n, -1)).sum(dim=1)
     return total / len(held)
