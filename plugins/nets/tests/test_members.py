@@ -52,6 +52,23 @@ def test_a_wild_run_of_large_noise_sets_no_units():
     assert output_units(Y)[1][0] > 1e6
 
 
+def test_noise_beyond_all_measure_is_ignored():
+    X = np.linspace(-1.0, 1.0, 40)[:, None]
+    noise = np.full(40, 1e-4)
+    noise[3] = 1e60
+    got = MLP(**TINY).fit(X, X[:, 0], noise=noise).predict_dist(X)
+    assert np.isfinite(got.mean).all()
+
+
+def test_squares_without_held_out_runs_have_the_width_of_residuals():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1.0, 1.0, (300, 1))
+    y = 5.0 * X[:, 0] + 0.2 * rng.normal(size=300)
+    how = {"layers": "", "validation": 0.0, "n_members": 1, "epochs": 40, "learning_rate": 0.05}
+    std = MLP(head="mse", **how, random_state=0).fit(X, y).predict_dist(X[:1]).std
+    assert 0.18 < std[0, 0] < 0.25
+
+
 def test_no_class_is_held_out_as_a_whole():
     codes = np.array([0] * 30 + [1, 2])
     for seed in range(20):

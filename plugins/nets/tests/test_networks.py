@@ -85,6 +85,7 @@ def test_a_file_gives_back_every_bit_and_wrong_weights_are_refused(tmp_path):
         {**state["weights_"], name: state["weights_"][name][:, :3]},
         {**state["weights_"], name: state["weights_"][name] * np.float32(np.nan)},
         {key: value for key, value in state["weights_"].items() if key != name},
+        {key: value[:1] for key, value in state["weights_"].items()},
     ):
         with pytest.raises(StateError):
             again.set_state({**state, "weights_": wrong})

@@ -7,7 +7,7 @@ from torch import nn
 
 import equatorium as eq
 from equatorium.errors import InputError
-from equatorium_nets.recurrent import GRU
+from equatorium_nets.recurrent import GRU, Regular
 from equatorium_nets.rnn import RNN, RNNClassifier
 
 STEPS = 8
@@ -55,7 +55,9 @@ def test_a_state_left_alone_fades_at_its_rate():
         first = gru(x[:, :1])
         faded = torch.exp(-7.0 * nn.functional.softplus(gru.rate)) * first
         given = torch.cat([x[:, 1, 1:], torch.ones(1, 2), torch.log1p(torch.tensor([[7.0]]))], -1)
-        np.testing.assert_allclose(gru(x), gru._step(gru.input(given), faded), atol=1e-12)
+        np.testing.assert_allclose(
+            gru(x), gru._step(*gru.input(given).split([10, 5], dim=-1), faded), atol=1e-12
+        )
 
 
 def test_where_padding_stands_and_in_which_order_the_steps_is_all_one():
@@ -127,6 +129,13 @@ def test_gaps_come_back_from_a_file_and_have_slopes(tmp_path):
     step = 1e-5 * np.eye(X.shape[1])[place]
     true = (model.predict(X[:1] + step) - model.predict(X[:1] - step)) / 2e-5
     assert slope[0, place] == pytest.approx(true[0], rel=1e-5, abs=1e-9)
+
+
+def test_a_regular_series_is_given_times_and_places():
+    x = torch.tensor([[5.0], [torch.nan], [7.0]])[None]
+    got = Regular()(x)[0]
+    truth = [[0.0, -1.0, 5.0], [np.nan] * 3, [2.0, 1.0, 7.0]]
+    np.testing.assert_array_equal(got.numpy(), np.array(truth, dtype=np.float32))
 
 
 def test_units_are_those_of_channels_and_of_steps():

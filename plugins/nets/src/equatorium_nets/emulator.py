@@ -27,6 +27,7 @@ from equatorium_nets.members import Members
 from equatorium_nets.networks import Networks
 from equatorium_nets.sampled import SAMPLED, Sampled, best_stretch, check_fractions
 
+_VAST = 1e30
 _RANK = 32  # of the correlation between outputs, at most
 
 
@@ -94,7 +95,10 @@ class NetworkEmulator(Networks, Emulator):
                 Y[fit], noise if noise is None else noise[fit]
             )
         y = (Y - self.y_center_) / self.y_scale_
-        declared = np.zeros_like(y) if noise is None else noise / self.y_scale_**2
+        # What is larger than single precision can square says nothing either way.
+        declared = (
+            np.zeros_like(y) if noise is None else np.minimum(noise / self.y_scale_**2, _VAST)
+        )
         target, floor = _Table(y), None if noise is None else _Table(declared)
 
         def loss(out: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -104,7 +108,9 @@ class NetworkEmulator(Networks, Emulator):
         numbers = head.numbers(Y.shape[1], parts)
         members, self.history_ = trained(self, x, numbers, loss, fit, held, tuple(seeds))
         self.weights_ = members.arrays()
-        self._judge(x[held], y[held], declared[held])
+        # A width that nothing learns is that of the residuals, if nothing is held out.
+        rows = fit if self._head == "mse" and not len(held) else held
+        self._judge(x[rows], y[rows], declared[rows])
 
     def _judge(self, x: FloatArray, y: FloatArray, noise: FloatArray) -> None:
         """Learn from held-out runs how wide the answers must be, and how outputs err together."""
@@ -117,14 +123,7 @@ class NetworkEmulator(Networks, Emulator):
         with torch.no_grad():
             given = torch.from_numpy(x)
             if isinstance(head, Sampled):
-                values = self._values_at(module, given, p)
-                if not head.fractions:
-                    self.widening_ = best_stretch(values, y)
-                if head.correlated and p > 1:
-                    rank = (_stretched(values, self.widening_) < y).mean(axis=0)
-                    self.correlation_ = _shrunk(
-                        ndtri(rank.clip(0.5 / len(values), 1 - 0.5 / len(values)))
-                    )
+                self._judge_values(head, self._values_at(module, given, p), y)
                 return
             share, mean, variance = (a.cpu().numpy() for a in self._parts_at(module, given, p))
         self.widening_ = best_widening(share, mean, variance, y, noise)
@@ -132,6 +131,14 @@ class NetworkEmulator(Networks, Emulator):
             center = (share[..., None] * mean).sum(axis=0)
             total = (share[..., None] * variance).sum(axis=0) * self.widening_ + noise
             self.correlation_ = _shrunk((y - center) / np.sqrt(total))
+
+    def _judge_values(self, head: Sampled, values: FloatArray, y: FloatArray) -> None:
+        if not head.fractions:
+            self.widening_ = best_stretch(values, y)
+        if head.correlated and y.shape[1] > 1:
+            rank = (_stretched(values, self.widening_) < y).mean(axis=0)
+            least = 0.5 / len(values)
+            self.correlation_ = _shrunk(ndtri(rank.clip(least, 1.0 - least)))
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
         if isinstance(head_named(self._head), Sampled):

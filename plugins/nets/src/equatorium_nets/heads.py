@@ -164,10 +164,9 @@ def best_widening(
     """
     coarse = np.geomspace(1e-6, 1e2, 17)
     near = np.geomspace(1 / 3.2, 3.2, 17)[:, None]
-    best = _likeliest(
-        np.broadcast_to(coarse[:, None], (17, y.shape[1])), weight, mean, variance, y, noise
-    )
-    return _likeliest(best * near, weight, mean, variance, y, noise)
+    data = (weight, mean, variance, y, noise)
+    best = _likeliest(np.tile(coarse[:, None], y.shape[1]), *data)
+    return _likeliest(best * near, *data)
 
 
 def _likeliest(

@@ -33,13 +33,14 @@ class Networks(Network, Ensemble):
         The architecture, in words: ``"dense(64) relu dense(64) relu"``; the last layer, which gives
         the answer, is added. None is the method's own.
 
-        Words: ``dense(units)``, ``conv(channels, size, stride, padding)``, ``pool(size, stride)``,
-        ``average(size)``, ``residual(channels, stride)``, ``norm``, ``flatten``,
+        Words: ``dense(units)``, ``conv(channels, size, stride, padding)``,
+        ``pool(size, stride, padding)``, ``average(size)``, ``stem(channels)``,
+        ``residual(channels, stride)``, ``gru(units)``, ``regular``, ``norm``, ``flatten``,
         ``dropout(share)``, and the activations ``relu``, ``leaky(slope)``, ``tanh``,
         ``logistic``, ``linear``, ``silu``.
     shape : sequence of int or None
         Shape of one example, (channels, length) or (channels, height, width), of which a row of X
-        is the flat form; None: a row is a list of features.
+        is the flat form, or (steps, channels) of a series; None: a row is a list of features.
     n_members : int
         K.
     epochs : int
@@ -136,6 +137,10 @@ class Networks(Network, Ensemble):
                 raise StateError("'x_scale_' of the state must be positive.")
             checked_history(state)
             module = self._built(int(d or 0), self._numbers_of(state), state.get("weights_"))
+            if module.n != self.n_members:
+                raise StateError(
+                    f"the state holds {module.n} networks, but n_members is {self.n_members!r}."
+                )
         of_model: Any = super()
         of_model.set_state(state)
         if module is not None:

@@ -6,6 +6,7 @@ from torch import nn
 from equatorium_nets.blocks import Shape, whole
 
 Tensor = torch.Tensor
+_CLOSED = 1e4  # what a logistic function takes for infinity
 
 
 class GRU(nn.Module):
@@ -50,22 +51,25 @@ class GRU(nn.Module):
         time, values = x[..., 0], x[..., 1:]
         gap = torch.cat([torch.zeros_like(time[..., :1]), time.diff(dim=-1)], dim=-1)
         gap = torch.where(here, gap, torch.zeros_like(gap))[..., None]
-        seen = values.isfinite()
+        seen = values.isfinite() & here[..., None]
         known = torch.where(seen, values, torch.zeros_like(values))
         given = self.input(torch.cat([known, seen.to(x.dtype), torch.log1p(gap)], dim=-1))
+        gates, new = given.split([2 * self.units, self.units], dim=-1)
+        # At padding the gate is closed: the state stays as it is, to the last bit.
+        closed = torch.where(here, 0.0, _CLOSED).to(x.dtype)[..., None]
+        gates = torch.cat([gates[..., : self.units], gates[..., self.units :] + closed], dim=-1)
         kept = torch.exp(-nn.functional.softplus(self.rate) * gap)
         h = torch.zeros_like(kept[..., 0, :])
         # Taken apart at once: the slope of a slice would be as large as the whole, at every step.
-        steps = (a.unbind(dim=-2) for a in (given, kept, here[..., None]))
-        for of_input, of_state, is_step in zip(*steps, strict=True):
-            h = torch.where(is_step, self._step(of_input, of_state * h), h)
+        steps = zip(*(a.unbind(dim=-2) for a in (gates, new, kept)), strict=True)
+        for of_gates, of_new, of_state in steps:
+            h = self._step(of_gates, of_new, of_state * h)
         return h
 
-    def _step(self, given: Tensor, h: Tensor) -> Tensor:
-        r, z, n = given.chunk(3, dim=-1)
-        of_r, of_z, of_n = self.state(h).chunk(3, dim=-1)
-        new = torch.tanh(n + torch.sigmoid(r + of_r) * of_n)
-        return torch.lerp(new, h, torch.sigmoid(z + of_z))
+    def _step(self, gates: Tensor, new: Tensor, h: Tensor) -> Tensor:
+        past = self.state(h)
+        r, z = torch.sigmoid(gates + past[..., : 2 * self.units]).chunk(2, dim=-1)
+        return torch.lerp(torch.tanh(new + r * past[..., 2 * self.units :]), h, z)
 
 
 def _in_order(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,12 +84,20 @@ def _in_order(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Regular(nn.Module):
-    """Steps of equal length: the numbers 0, 1, 2, ... stand before the channels as their times."""
+    """Steps of equal length: their numbers stand before the channels as times.
+
+    Their place from -1 to 1 is a channel too, so that the first steps can count for other things
+    than the last.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (examples, steps, channels) to (examples, steps, 1 + channels)."""
+        """Map (examples, steps, channels) to (examples, steps, 2 + channels)."""
         times = torch.arange(x.shape[-2], dtype=x.dtype, device=x.device)
-        return torch.cat([times[:, None].expand_as(x[..., :1]), x], dim=-1)
+        places = torch.linspace(-1.0, 1.0, x.shape[-2], dtype=x.dtype, device=x.device)
+        both = torch.stack([times, places], dim=-1)
+        # A step without any value is padding, which must not be told by its place.
+        seen = x.isfinite().any(dim=-1, keepdim=True)
+        return torch.cat([torch.where(seen, both, torch.nan), x], dim=-1)
 
 
 def gru(shape: Shape, units: float) -> nn.Module:
@@ -94,5 +106,5 @@ def gru(shape: Shape, units: float) -> nn.Module:
 
 
 def regular(_: Shape) -> nn.Module:
-    """Return the layer that adds the times of a regular series."""
+    """Return the layer that adds times and places to a regular series."""
     return Regular()

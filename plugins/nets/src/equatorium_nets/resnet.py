@@ -11,6 +11,8 @@ from equatorium_nets.classifier import NetworkClassifier
 from equatorium_nets.emulator import NetworkEmulator
 from equatorium_nets.networks import Networks
 
+BLOCKS = (3, 4, 6, 3)  # of the 34 layers
+
 
 def residual_layers(width: int, blocks: Sequence[int]) -> str:
     """Write a residual network in words: He et al. 2016, table 1.
@@ -50,20 +52,23 @@ class Residuals(Networks):
     ----------
     width : int
         Channels of the first group of blocks: 64 in the paper.
-    blocks : sequence of int
-        Residual blocks of each group: (3, 4, 6, 3) make 34 layers, (2, 2, 2, 2) make 18.
+    blocks : sequence of int or None
+        Residual blocks of each group: (3, 4, 6, 3) make 34 layers, (2, 2, 2, 2) make 18. None is
+        the former.
     """
 
     LAYERS: ClassVar[str] = ""
     width: int = 64
-    blocks: Sequence[int] = (3, 4, 6, 3)
+    blocks: Sequence[int] | None = None
     n_members: int = 1
     learning_rate: float = 1e-3
 
     @property
     def architecture(self) -> str:
         """The layers in words."""
-        return residual_layers(self.width, self.blocks) if self.layers is None else self.layers
+        if self.layers is not None:
+            return self.layers
+        return residual_layers(self.width, BLOCKS if self.blocks is None else self.blocks)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

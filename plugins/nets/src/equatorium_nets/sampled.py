@@ -39,6 +39,8 @@ class Sampled:
         Whether the outputs are shares of one, which are taken as they come.
     correlated : bool
         Whether it makes use of F.
+    can : frozenset of str
+        The capabilities that a network keeps with it.
     """
 
     parts: int
