@@ -49,7 +49,8 @@ def test_where_bars_lie_is_seen():
     X = rng.normal(size=(300, 16, 16))
     X[np.arange(300), rng.integers(16, size=300)] += 3.0 * (y == 0)[:, None]
     X[np.arange(300), :, rng.integers(16, size=300)] += 3.0 * (y == 1)[:, None]
-    options = {"width": 8, "blocks": (1, 1), "shape": (1, 16, 16), "epochs": 15}
+    layers = "residual(4) residual(8, 2) average"
+    options = {"layers": layers, "shape": (1, 16, 16), "epochs": 12}
     model = ResNetClassifier(**options, learning_rate=0.01, random_state=0)
     model.fit(X[:200].reshape(200, -1), y[:200])
     assert (model.predict(X[200:].reshape(100, -1)) == y[200:]).mean() > 0.9
