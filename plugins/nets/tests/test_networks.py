@@ -106,7 +106,7 @@ def test_convolutions_tell_digits_apart():
     model = convolutional.CNNClassifier(
         layers=layers, shape=(1, 8, 8), n_members=1, epochs=12, random_state=0
     ).fit(X[:1200], y[:1200])
-    # Seven seeds gave 0.906 to 0.941 after 8 epochs; the last 597 digits are of other writers.
+    # Seven seeds gave 0.906 to 0.941 after 8 epochs.
     assert (model.predict(X[1200:]) == y[1200:]).mean() > 0.89
 
 
