@@ -1,6 +1,7 @@
 """Classifiers that are networks: trained together, their probabilities averaged and calibrated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,12 +10,13 @@ import torch
 from equatorium import Classifier
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
-from equatorium_nets.examples import examples, most_held
-from equatorium_nets.fitting import example_shape, held_out, input_ivar, seeds_of, trained
+from equatorium_nets.examples import most_held
+from equatorium_nets.fitting import held_out, seeds_of, trained
 from equatorium_nets.heads import best_temperature, cross_entropy, probabilities
 from equatorium_nets.networks import Networks
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NetworkClassifier(Networks, Classifier):
     r"""Base class of classifiers that are K networks of one architecture.
 
@@ -41,49 +43,8 @@ class NetworkClassifier(Networks, Classifier):
     """
 
     EPOCHS: ClassVar[int] = 100
-
-    def __init__(
-        self,
-        *,
-        layers: str | None = None,
-        shape: Sequence[int] | None = None,
-        class_weight: str | Mapping[Any, float] | None = None,
-        n_members: int = 5,
-        epochs: int | None = None,
-        batch_size: int = 32,
-        learning_rate: float = 3e-3,
-        schedule: str = "cosine",
-        decay: float = 1e-2,
-        sparsity: float = 0.0,
-        validation: float = 0.15,
-        patience: int | None = 30,
-        augment: Mapping[str, float] | None = None,
-        adversarial: float = 0.0,
-        mc_dropout: int = 0,
-        checkpoint: str | None = None,
-        device: str = "cpu",
-        random_state: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        self.layers = layers
-        self.shape = shape
-        self.class_weight = class_weight
-        self.n_members = n_members
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.decay = decay
-        self.sparsity = sparsity
-        self.validation = validation
-        self.patience = patience
-        self.augment = augment
-        self.adversarial = adversarial
-        self.mc_dropout = mc_dropout
-        self.checkpoint = checkpoint
-        self.device = device
-        self.random_state = random_state
-        self.progress = progress
+    class_weight: str | Mapping[Any, float] | None = None
+    patience: int | None = 30
 
     def fit(self, X: Any, y: Any, *, ivar: Any = None) -> Self:
         """Learn the classes.
@@ -106,9 +67,7 @@ class NetworkClassifier(Networks, Classifier):
     def _fit(self, X: Any, codes: Any) -> None:
         *seeds, rng = seeds_of(self.random_state, self.n_members)
         fit, held = held_out(len(X), self.validation, rng, codes, most_held(X))
-        rows = examples(X, fit, example_shape(self.shape, X.shape[1]))
-        rows.with_errors(input_ivar(self._ivar, X))
-        self.x_center_, self.x_scale_ = rows.center, rows.scale
+        rows = self._examples(X, fit)
         c = len(self.classes_)
         numbers, weight = torch.from_numpy(codes), self._class_weights(codes)
 
@@ -127,13 +86,7 @@ class NetworkClassifier(Networks, Classifier):
         if self.class_weight is None:
             return None
         if isinstance(self.class_weight, Mapping):
-            unknown = set(self.class_weight) - set(self.classes_.tolist())
-            if unknown:
-                raise InputError(
-                    f"class_weight names {sorted(map(str, unknown))}, but the labels are "
-                    f"{self.classes_.tolist()}."
-                )
-            return np.array([self._given_weight(label) for label in self.classes_.tolist()])
+            return self._given_weights(self.class_weight)
         if self.class_weight != "balanced":
             raise InputError(
                 f"class_weight must be None, 'balanced' or a dict of label to weight, not "
@@ -142,11 +95,20 @@ class NetworkClassifier(Networks, Classifier):
         count = np.bincount(codes)
         return np.asarray(len(codes) / (len(count) * count))
 
-    def _given_weight(self, label: Any) -> float:
-        weight = dict(self.class_weight).get(label, 1.0)  # type: ignore[arg-type]
-        if not isinstance(weight, int | float) or not 0 <= weight < np.inf:
-            raise InputError(f"class_weight of {label!r} must be a number from 0, not {weight!r}.")
-        return float(weight)
+    def _given_weights(self, given: Mapping[Any, float]) -> FloatArray:
+        for label, weight in given.items():
+            if not isinstance(weight, int | float | np.number) or not 0 <= weight < np.inf:
+                raise InputError(
+                    f"class_weight of {label!r} must be a number from 0, not {weight!r}."
+                )
+        labels = self.classes_.tolist()
+        unknown = [label for label in given if label not in labels]
+        # Folds may lack a rare class; a label that is spelt wrong leaves its class without weight.
+        if unknown and not set(labels) <= set(given):
+            raise InputError(
+                f"class_weight names {unknown[0]!r}, but the classes of y are {labels[:20]}."
+            )
+        return np.array([float(given.get(label, 1.0)) for label in labels])
 
     def _predict_proba(self, X: FloatArray) -> FloatArray:
         return probabilities(self.module_.predict(self._scaled(X)), self.temperature_)

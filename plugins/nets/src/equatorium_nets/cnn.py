@@ -38,7 +38,7 @@ class CNNClassifier(NetworkClassifier):
     >>> from sklearn.datasets import load_digits
     >>> X, y = load_digits(return_X_y=True)
     >>> options = {"shape": (1, 8, 8), "layers": "conv(8, 3) relu pool(2)", "n_members": 1}
-    >>> model = CNNClassifier(**options, epochs=6, random_state=0).fit(X[:400], y[:400])
+    >>> model = CNNClassifier(**options, epochs=15, random_state=0).fit(X[:400], y[:400])
     >>> float((model.predict(X[400:500]) == y[400:500]).mean()) > 0.8
     True
     """

@@ -7,7 +7,7 @@ by class does no harm.
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -30,7 +30,7 @@ class Examples(ABC):
     ----------
     n, d : int
     center, scale : ndarray, shape (d,)
-        Of each column, or of each channel of maps, over the rows to learn from.
+        What is taken off the inputs, and what they are divided by; nothing unless it is set.
     errors : ndarray of float32, shape (n, d) or (1, d), or None
         Standard deviations of the inputs, scaled; 0 where they are not observed.
     """
@@ -41,10 +41,10 @@ class Examples(ABC):
     scale: FloatArray
     errors: npt.NDArray[np.float32] | None = None
 
-    def __init__(self, X: Any, fit: Rows, shape: Sequence[int]) -> None:
+    def __init__(self, X: Any, fit: Rows, missing: bool = False) -> None:
         self.n, self.d = X.shape
-        self.X, self.fit = X, fit
-        self.center, self.scale = _by_channel(*self._moments(), shape)
+        self.X, self.fit, self.missing = X, fit, missing
+        self.center, self.scale = np.zeros(self.d), np.ones(self.d)
 
     def scaled(self, X: FloatArray) -> FloatArray:
         """Return rows in units of the spread."""
@@ -66,8 +66,8 @@ class Examples(ABC):
         """Yield all rows to learn from, scaled, with their numbers; files in an order of `rng`."""
 
     @abstractmethod
-    def _moments(self) -> tuple[FloatArray, FloatArray]:
-        """Return mean and variance of each column."""
+    def learned(self) -> Iterator[FloatArray]:
+        """Yield the rows to learn from as they come, in pieces."""
 
     @abstractmethod
     def digest(self) -> str:
@@ -87,9 +87,9 @@ class InMemory(Examples):
             self._all = self.take(self.fit).astype(np.float32)
         yield self.fit, self._all
 
-    def _moments(self) -> tuple[FloatArray, FloatArray]:
-        mine = self.X[self.fit]
-        return mine.mean(axis=0), mine.var(axis=0)
+    def learned(self) -> Iterator[FloatArray]:
+        """Yield the rows to learn from at once."""
+        yield self.X[self.fit]
 
     def digest(self) -> str:
         """Return a checksum of all rows."""
@@ -115,21 +115,17 @@ class Stored(Examples):
                 found.append(self.scaled(x[inside]).astype(np.float32))
             yield np.concatenate(rows), np.concatenate(found)
 
-    def _moments(self) -> tuple[FloatArray, FloatArray]:
-        # Around a typical row, where sums of squares lose no digits.
-        typical = np.asarray(self.X[0], dtype=np.float64)
-        first, second = np.zeros(self.d), np.zeros(self.d)
+    def learned(self) -> Iterator[FloatArray]:
+        """Yield the rows to learn from, piece by piece, after all of them are checked."""
         for start, x in self._pieces(self._starts()):
-            if not np.isfinite(x).all():
-                row = start + int(np.argwhere(~np.isfinite(x))[0, 0])
+            wild = np.isinf(x) if self.missing else ~np.isfinite(x)
+            if wild.any():
+                row = start + int(np.argwhere(wild)[0, 0])
                 raise NotFiniteError(
-                    f"row {row} of the dataset {self.X.name} holds NaN or infinity; remove it."
+                    f"row {row} of the dataset {self.X.name} holds "
+                    f"{'' if self.missing else 'NaN or '}infinity; remove it."
                 )
-            away = x[_among(self.fit, start, len(x))] - typical
-            first += away.sum(axis=0)
-            second += (away**2).sum(axis=0)
-        mean = first / len(self.fit)
-        return typical + mean, np.maximum(second / len(self.fit) - mean**2, 0.0)
+            yield x[_among(self.fit, start, len(x))]
 
     def digest(self) -> str:
         """Return a checksum of all rows."""
@@ -144,9 +140,9 @@ class Stored(Examples):
             yield int(start), np.asarray(self.X[start : start + size], dtype=np.float64)
 
 
-def examples(X: Any, fit: Rows, shape: Sequence[int]) -> Examples:
-    """Return the rows of an array, or of a dataset of an open HDF5 file."""
-    return (Stored if isinstance(X, h5py.Dataset) else InMemory)(X, fit, shape)
+def examples(X: Any, fit: Rows, missing: bool = False) -> Examples:
+    """Return the rows of an array, or of a dataset of an open HDF5 file; NaN if it may be."""
+    return (Stored if isinstance(X, h5py.Dataset) else InMemory)(X, fit, missing)
 
 
 def checked_dataset(X: h5py.Dataset) -> None:
@@ -173,23 +169,38 @@ def checksum(*arrays: npt.NDArray[Any] | None) -> str:
     return found.hexdigest()
 
 
-def spread_of(center: FloatArray, variance: FloatArray) -> FloatArray:
-    """Return standard deviations, but 1 for what is constant up to rounding."""
-    spread = np.sqrt(variance)
-    still = spread <= 1e-12 * np.abs(center)
-    return np.asarray(np.where(still, 1.0, spread))
-
-
-def _by_channel(
-    center: FloatArray, variance: FloatArray, shape: Sequence[int]
-) -> tuple[FloatArray, FloatArray]:
-    """Return centre and spread (d,) of the columns, or alike for all pixels of each channel."""
+def input_units(X: Iterable[FloatArray], shape: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+    """Return centre and spread (d,) of rows in pieces: of each column, or each channel of maps."""
+    center, variance = _moments(X)
     if len(shape) > 1:
         means, variances = (a.reshape(shape[0], -1) for a in (center, variance))
         size = means.shape[1]
         variance = np.repeat(variances.mean(axis=1) + means.var(axis=1), size)
         center = np.repeat(means.mean(axis=1), size)
-    return center, spread_of(center, variance)
+    return center, positive(np.sqrt(variance), center)
+
+
+def positive(spread: FloatArray, center: FloatArray) -> FloatArray:
+    """Return the spread, but 1 where there is none but that of rounding."""
+    return np.where(spread > 1e-12 * np.abs(center), spread, 1.0)
+
+
+def _moments(pieces: Iterable[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Return mean and variance of each column without its NaN, joining those of the pieces.
+
+    Chan T. F., Golub G. H. & LeVeque R. J. 1983, Am. Stat. 37, 242,
+    doi:10.1080/00031305.1983.10483115
+    """
+    n, mean, squares = (np.zeros(1) for _ in range(3))
+    for x in pieces:
+        seen = np.isfinite(x)
+        more = seen.sum(axis=0)
+        own = np.sum(x, axis=0, where=seen) / np.maximum(more, 1)
+        apart, total = own - mean, np.maximum(n + more, 1)
+        within = np.sum((x - own) ** 2, axis=0, where=seen)
+        squares = squares + within + apart**2 * n * more / total
+        mean, n = mean + apart * more / total, n + more
+    return mean, squares / np.maximum(n, 1)
 
 
 def _among(rows: Rows, start: int, size: int) -> Rows:

@@ -11,7 +11,7 @@ from equatorium import errors
 from equatorium.checks import FloatArray, floats
 from equatorium_nets.augment import augmentation
 from equatorium_nets.checkpoint import Checkpoint
-from equatorium_nets.examples import Examples, checksum, spread_of
+from equatorium_nets.examples import Examples, checksum, positive
 from equatorium_nets.members import Members
 from equatorium_nets.training import Loss, Training, train
 
@@ -31,7 +31,7 @@ def example_shape(shape: Sequence[int] | None, d: int) -> tuple[int, ...]:
     """
     if shape is None:
         return (d,)
-    wanted = tuple(shape)
+    wanted = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else ()
     whole = all(isinstance(s, int | np.integer) and s > 0 for s in wanted)
     if not whole or len(wanted) not in (1, 2, 3) or int(np.prod(wanted)) != d:
         raise errors.InputError(
@@ -41,10 +41,16 @@ def example_shape(shape: Sequence[int] | None, d: int) -> tuple[int, ...]:
     return wanted
 
 
-def output_units(Y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return centre and spread of the outputs, (p,)."""
-    center = Y.mean(axis=0)
-    return center, spread_of(center, Y.var(axis=0))
+def output_units(Y: FloatArray, noise: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Return centre and spread of the outputs, (p,), in which runs of large noise count little."""
+    center, spread = Y.mean(axis=0), Y.std(axis=0)
+    if noise is not None:
+        low, high = np.quantile(Y, [0.25, 0.75], axis=0)
+        within = np.where(high > low, high - low, positive(spread, center)) ** 2
+        weight = within / (within + noise)
+        center = (weight * Y).sum(axis=0) / weight.sum(axis=0)
+        spread = np.sqrt((weight * (Y - center) ** 2).sum(axis=0) / weight.sum(axis=0))
+    return center, positive(spread, center)
 
 
 def input_ivar(ivar: Any, X: Any) -> FloatArray | None:
@@ -159,7 +165,7 @@ def trained(
         progress=bool(model.progress),
         adversarial=model.adversarial,
     )
-    shape = example_shape(model.shape, examples.d)
+    shape = model._shape_of(examples.d)
     device = usable_device(model.device)
     with torch.random.fork_rng(devices=[] if device == "cpu" else [device]):
         members = Members.drawn(model.architecture, shape, outputs, seeds[0]).to(device)

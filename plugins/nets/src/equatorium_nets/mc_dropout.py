@@ -32,7 +32,7 @@ class Thinned(nn.Module):
         masks: Any = self.masks
         axis = x.ndim - masks.ndim
         by_pass = x.unflatten(axis, (len(masks), -1))
-        return (by_pass * masks.unsqueeze(1).to(x.dtype)).flatten(axis, axis + 1)
+        return (by_pass * masks.unsqueeze(1).to(x)).flatten(axis, axis + 1)
 
 
 class Passes(Members):
@@ -65,6 +65,11 @@ class Passes(Members):
         made._way = way(plan)
         return made
 
+    @property
+    def rows(self) -> int:
+        """How many rows go through at once, in all passes."""
+        return max(1, super().rows // self.passes)
+
     def shared(self, x: torch.Tensor) -> torch.Tensor:
         """Give all passes of all members the same examples (m, d)."""
         out = super().shared(x.repeat(self.passes, 1))
@@ -90,7 +95,8 @@ def _shapes(plan: nn.Module, shape: Sequence[int]) -> dict[str, tuple[int, ...]]
     def listen(name: str) -> Any:
         return lambda module, given, out: found.update({name: tuple(out.shape[1:])})
 
-    layers = {name: part for name, part in plan.named_modules() if isinstance(part, nn.Dropout)}
+    # Layers of the architecture only: a backbone of the user's stays as it is.
+    layers = {name: part for name, part in plan.named_children() if isinstance(part, nn.Dropout)}
     hooks = [part.register_forward_hook(listen(name)) for name, part in layers.items()]
     with torch.no_grad():
         plan(torch.empty((1, *shape), device="meta"))

@@ -14,11 +14,11 @@ from torch import nn
 
 from equatorium.checks import FloatArray
 from equatorium.errors import StateError
-from equatorium_nets.layers import network
+from equatorium_nets.layers import Backbone, network
 from equatorium_nets.stacked import way
 
 Weights = dict[str, torch.Tensor]
-_ROWS, _NUMBERS = 4096, 2**18  # predicted at once: rows, and numbers of them
+_ROWS, _NUMBERS = 4096, 2**20  # predicted at once: rows, and numbers that go in
 
 
 class Members(nn.Module):
@@ -41,23 +41,32 @@ class Members(nn.Module):
         # It holds no numbers of its own; hidden in a list, it is no part of the parameters.
         self._plan = [network(layers, shape, outputs).to("meta")]
         self._way = way(self._plan[0])
+        learned = {name for name, p in self._plan[0].named_parameters() if p.requires_grad}
         self.names = list(weights)
-        self.weights = nn.ParameterList([nn.Parameter(w) for w in weights.values()])
+        self.weights = nn.ParameterList(
+            [nn.Parameter(w, requires_grad=name in learned) for name, w in weights.items()]
+        )
 
     @classmethod
     def drawn(
         cls, layers: str, shape: Sequence[int], outputs: int, seeds: Sequence[int]
     ) -> "Members":
-        """Draw the weights of one member from each seed, by PyTorch's rules for its layers."""
+        """Draw the weights of one member from each seed, by PyTorch's rules for its layers.
+
+        A module of the user's comes with its own.
+        """
         every = []
         for seed in seeds:
             torch.manual_seed(seed)
-            plan = network(layers, shape, outputs).to_empty(device="cpu")
-            for part in plan.modules():
-                if callable(reset := getattr(part, "reset_parameters", None)):
-                    reset()
-            every.append(dict(plan.named_parameters()))
-        stacked = {name: torch.stack([one[name].detach() for one in every]) for name in every[0]}
+            plan = network(layers, shape, outputs)
+            for layer in plan:
+                if not isinstance(layer, Backbone):
+                    _reset(layer.to_empty(device="cpu"))
+            every.append(_named(plan))
+        stacked = {
+            name: torch.stack([one[name].detach().to("cpu", torch.float32) for one in every])
+            for name in every[0]
+        }
         return cls(layers, shape, outputs, stacked)
 
     @classmethod
@@ -76,7 +85,7 @@ class Members(nn.Module):
             If they are not those of this architecture.
         """
         plan = network(layers, shape, outputs)
-        expected = {name: tuple(p.shape) for name, p in plan.named_parameters()}
+        expected = {name: tuple(p.shape) for name, p in _named(plan).items()}
         if not isinstance(arrays, Mapping) or set(arrays) != set(expected):
             raise StateError(f"the weights of the state are not those of {layers!r}.")
         count = {a.shape[0] for a in arrays.values() if isinstance(a, np.ndarray) and a.ndim}
@@ -105,8 +114,8 @@ class Members(nn.Module):
 
     @property
     def rows(self) -> int:
-        """How many rows are predicted at once, so that maps of large examples fill no memory."""
-        return max(16, min(_ROWS, _NUMBERS // math.prod(self.shape)))
+        """How many rows go through at once, lest the maps within take all the memory."""
+        return max(1, min(_ROWS, _NUMBERS // (self.n * math.prod(self.shape))))
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the weights by name, (members, ...), as float32."""
@@ -121,11 +130,11 @@ class Members(nn.Module):
 
     def penalised(self) -> Iterator[nn.Parameter]:
         """Yield what penalties are on: the weights of layers, no biases and no norms."""
-        return (w for w in self.weights if w.ndim > 2)
+        return (w for w in self.weights if w.ndim > 2 and w.requires_grad)
 
     def exempt(self) -> Iterator[nn.Parameter]:
         """Yield what penalties are not on."""
-        return (w for w in self.weights if w.ndim <= 2)
+        return (w for w in self.weights if w.ndim <= 2 and w.requires_grad)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Give each member its own examples, (K, batch, d), and return (K, batch, outputs)."""
@@ -135,15 +144,15 @@ class Members(nn.Module):
         """Give all members the same examples, (batch, d), and return (K, batch, outputs)."""
         return self(x.expand(self.n, *x.shape))
 
+    def blocks(self, x: torch.Tensor) -> torch.Tensor:
+        """Do as `shared` does, for rows as many as you like: not all of them at once."""
+        return torch.cat([self.shared(rows) for rows in x.split(self.rows)], dim=1)
+
     def predict(self, X: FloatArray) -> FloatArray:
         """Return (K, m, outputs) in double precision, so that no row depends on its batch."""
         self.eval()
         with torch.no_grad():
-            blocks = [
-                self.shared(self.tensor(X[start : start + self.rows])).cpu().numpy()
-                for start in range(0, len(X), self.rows)
-            ]
-        return np.concatenate(blocks, axis=1)
+            return np.asarray(self.blocks(self.tensor(X)).cpu().numpy())
 
     def tensor(self, X: FloatArray) -> torch.Tensor:
         """Bring rows to the device and the precision of the weights."""
@@ -153,3 +162,14 @@ class Members(nn.Module):
         """Switch dropout on or off."""
         self._plan[0].train(mode)
         return super().train(mode)
+
+
+def _named(plan: nn.Module) -> Weights:
+    """Return all numbers of a network by name: what is learned, and what backbones keep."""
+    return dict(plan.named_parameters()) | dict(plan.named_buffers())
+
+
+def _reset(layer: nn.Module) -> None:
+    for part in layer.modules():
+        if callable(reset := getattr(part, "reset_parameters", None)):
+            reset()
