@@ -7,7 +7,7 @@ import pytest
 from equatorium.errors import InputError, NotFiniteError, ShapeError
 from equatorium_nets import examples as home
 from equatorium_nets.augment import augmentation
-from equatorium_nets.examples import examples
+from equatorium_nets.examples import examples, input_units
 from equatorium_nets.fitting import held_out, output_units
 from equatorium_nets.mlp import MLP, MLPClassifier
 
@@ -29,7 +29,9 @@ def small_pieces(monkeypatch):
 def test_a_dataset_has_the_units_and_rows_of_its_array(file, small_pieces):
     X = 1e3 + RNG.normal(size=(95, 3)) * [1.0, 10.0, 1e-3]
     fit, held = held_out(95, 0.2, np.random.default_rng(1))
-    stored, array = (examples(x, fit, (3,)) for x in (file.create_dataset("X", data=X), X))
+    stored, array = (examples(x, fit) for x in (file.create_dataset("X", data=X), X))
+    for rows in (stored, array):
+        rows.center, rows.scale = input_units(rows.learned(), (3,))
     np.testing.assert_allclose(stored.center, X[fit].mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(stored.scale, X[fit].std(axis=0), rtol=1e-9)
     np.testing.assert_allclose(stored.take(held), array.take(held), atol=1e-6)
@@ -47,10 +49,10 @@ def test_channels_share_a_unit(file, small_pieces):
     X = RNG.normal(size=(40, 8)) + np.repeat([0.0, 5.0], 4)
     fit = np.arange(40)
     for inputs in (X, file.create_dataset("X", data=X)):
-        found = examples(inputs, fit, (2, 2, 2))
+        center, scale = input_units(examples(inputs, fit).learned(), (2, 2, 2))
         each = X.reshape(40, 2, 4)
-        np.testing.assert_allclose(found.center[::4], each.mean(axis=(0, 2)))
-        np.testing.assert_allclose(found.scale[::4], each.std(axis=(0, 2)))
+        np.testing.assert_allclose(center[::4], each.mean(axis=(0, 2)))
+        np.testing.assert_allclose(scale[::4], each.std(axis=(0, 2)))
 
 
 def test_networks_learn_from_a_file_what_they_learn_from_memory(file, small_pieces):
@@ -102,7 +104,7 @@ def test_a_dataset_that_is_no_table_is_named(file, values, error, says):
 def test_what_is_constant_but_for_rounding_has_the_unit_one():
     X = np.column_stack([np.full(7, 0.1), np.arange(7.0)])
     assert X[:, 0].std() > 0  # by rounding
-    assert examples(X, np.arange(7), (2,)).scale[0] == 1.0
+    assert input_units([X], (2,))[1][0] == 1.0
     assert output_units(X)[1][0] == 1.0
 
 
@@ -117,7 +119,8 @@ def test_every_class_keeps_an_example_to_learn_from():
 def test_inputs_are_resampled_by_their_errors():
     X = RNG.normal(size=(4, 3))
     ivar = np.array([[4.0, 1.0, 0.0]] * 4)  # the last is not observed
-    rows = examples(X, np.arange(4), (3,))
+    rows = examples(X, np.arange(4))
+    rows.scale = X.std(axis=0)
     rows.with_errors(ivar)
     change = augmentation({"errors": 2.0}, (3,), known_errors=True)
     x = np.zeros((20000, 3), dtype=np.float32)

@@ -102,7 +102,7 @@ def test_images_of_odd_size_and_a_last_batch_of_one():
 
 def test_many_rows_go_through_in_blocks():
     members = Members.drawn("dense(3) tanh", (2**18,), 1, [0, 1]).to(torch.float64)
-    assert members.block == 2
+    assert members.rows == 2
     X = np.random.default_rng(0).normal(size=(3, 2**18))
     whole = members.shared(members.tensor(X)).detach().numpy()
     np.testing.assert_allclose(members.predict(X), whole, atol=1e-12)

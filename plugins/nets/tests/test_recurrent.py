@@ -143,7 +143,10 @@ def test_units_are_those_of_channels_and_of_steps():
     x[..., 2] = 5.0 + 3.0 * x[..., 2]
     x[..., 0] *= 10.0
     model = RNN(shape=(STEPS, 3))
-    center, spread = (a.reshape(STEPS, 3) for a in model._input_units(x.reshape(50, -1)))
+    rows = x.reshape(50, -1)
+    center, spread = (
+        a.reshape(STEPS, 3) for a in model._input_units([rows[:20], rows[20:]], STEPS * 3)
+    )
     gaps = np.diff(x[..., 0], axis=1)
     np.testing.assert_allclose(spread[:, 0], np.nanmean(gaps), rtol=1e-12)
     np.testing.assert_allclose(center[:, 2], np.nanmean(x[..., 2]), rtol=1e-12)
@@ -155,7 +158,7 @@ def test_units_are_those_of_channels_and_of_steps():
     [
         ({"shape": (2, 3, 2)}, "(steps, channels)"),
         ({"shape": (5, 3)}, "as many as X has columns"),
-        ({"shape": (4, 3), "augment": {"flip": 1}}, "{'noise': amount} only"),
+        ({"shape": (4, 3), "augment": {"flip": 1}}, "{'noise': amount, 'errors': times} only"),
         ({"shape": (4, 3), "layers": "gru(0)"}, "gru(units)"),
         ({"layers": "gru(3) gru(3)"}, "needs 2 dimensions"),
     ],

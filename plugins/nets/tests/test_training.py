@@ -39,9 +39,7 @@ def together(seeds, held=(), how=HOW):
     members = Members.drawn(LAYERS, (3,), 1, seeds)
     held = np.array(held, dtype=int)
     fit = np.setdiff1d(np.arange(30), held)
-    rows = examples(X, fit, (3,))
-    rows.center, rows.scale = np.zeros(3), np.ones(3)
-    history = train(members, rows, loss, held, how, [s + 100 for s in seeds])
+    history = train(members, examples(X, fit), loss, held, how, [s + 100 for s in seeds])
     return members.arrays(), history
 
 

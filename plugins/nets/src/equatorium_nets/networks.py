@@ -90,8 +90,6 @@ class Networks(Network, Ensemble):
     LAYERS: ClassVar[str]
     EPOCHS: ClassVar[int]
     _ivar = None  # the inverse variances that `fit` is given, while it runs
-    x_center_: FloatArray
-    x_scale_: FloatArray
     layers: str | None = None
     shape: Sequence[int] | None = None
     n_members: int = 5
