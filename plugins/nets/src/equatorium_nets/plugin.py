@@ -13,6 +13,11 @@ _CONVOLUTION = (
     "LeCun Y., Bottou L., Bengio Y. & Haffner P. 1998, Proc. IEEE 86, 2278, doi:10.1109/5.726791"
 )
 
+_AUTOENCODER = (
+    "Kingma D. P. & Welling M. 2014, ICLR, doi:10.48550/arXiv.1312.6114",
+    "Lucas J., Tucker G., Grosse R. & Norouzi M. 2019, NeurIPS 32, doi:10.48550/arXiv.1911.02469",
+)
+
 
 def _emulator(name: str, target: str, summary: str, *reference: str) -> Method:
     return Method(
@@ -55,4 +60,18 @@ def register_networks() -> Iterable[Method]:
         "Convolutional networks that give probabilities",
         _CONVOLUTION,
         _CALIBRATED,
+    )
+
+
+@hookimpl
+def register_embedders() -> Iterable[Method]:
+    """Networks that map rows to coordinates and back."""
+    yield Method(
+        name="vae",
+        target="equatorium_nets.vae:VAE",
+        roles=("network", "embedder"),
+        summary="Variational autoencoder, with errors, gaps and labels",
+        capabilities=("inverse", "noise", "missing", "gpu"),
+        requires=("torch",),
+        reference=_AUTOENCODER,
     )
