@@ -18,7 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as entropy
 
 from equatorium_nets.members import Members
 
-EPOCHS = int(sys.argv[1]) if len(sys.argv) > 1 else 150
+EPOCHS = int(sys.argv[1]) if len(sys.argv) > 1 else 60
 X = load_digits().data / 8.0 - 1.0  # from -1 to 1
 NOISE, BATCH = 16, 64
 

@@ -46,7 +46,7 @@ else:
 X = X / X.mean(axis=1, keepdims=True)
 print(f"{X.shape[0]} spectra of {X.shape[1]} pixels, {source}")
 
-small = {"epochs": EPOCHS, "batch_size": 16, "validation": 0.0, "head": "mse"}
+small = {"epochs": EPOCHS, "batch_size": 32, "validation": 0.0, "head": "mse"}
 METHODS = {
     "committee of ten, 5-5": eq.network(
         "mlp", layers="dense(5) tanh dense(5) tanh", n_members=10, learning_rate=0.01, **small
