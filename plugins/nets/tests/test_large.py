@@ -16,9 +16,10 @@ def test_a_process_on_the_residuals_of_a_network_of_ten_thousand_runs():
     rng = np.random.default_rng(0)
     X, new = rng.random((10_000, 5)), rng.random((1000, 5))
     y = steep(X) + 0.05 * rng.normal(size=10_000)
-    how = {"layers": "dense(64) silu dense(64) silu", "epochs": 15, "batch_size": 128}
-    mean = eq.network("mlp", n_members=2, random_state=0, **how)
-    residual = eq.emulator("sparse-gp", n_inducing=100, random_state=0)
+    how = {"layers": "dense(64) silu dense(64) silu", "epochs": 10, "batch_size": 128}
+    mean = eq.network("mlp", n_members=1, random_state=0, **how)
+    few = {"n_inducing": 60, "n_subset": 300, "evaluations": 4}
+    residual = eq.emulator("sparse-gp", random_state=0, **few)
     both = eq.emulator("residual-gp", mean=mean, residual=residual, folds=2).fit(X, y)
     prediction = both.predict_dist(new)
     error = prediction.mean[:, 0] - steep(new)

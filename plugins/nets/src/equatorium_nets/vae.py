@@ -22,6 +22,7 @@ from equatorium_nets.linear_start import linear_start
 from equatorium_nets.training import Training, train
 
 _VALUES = 2**22  # of the Jacobians that are held at once
+_NOTHING = 1e30  # a variance, in our units, that tells nothing: single precision ends soon after
 
 
 class VAE(Network, Embedder):
@@ -225,6 +226,7 @@ class VAE(Network, Embedder):
                 raise InputError(f"a label is missing: the last {self.labels} columns are labels.")
             with np.errstate(divide="ignore", over="ignore"):
                 V = 1.0 / (ivar[:, :p] * self.x_scale_**2)
+            V = np.where(V < _NOTHING, V, np.inf)
             x = np.where(np.isfinite(V), x, 0.0)
         return np.hstack([x, V, (c - self.label_center_) / self.label_scale_])
 
@@ -253,8 +255,7 @@ class VAE(Network, Embedder):
             found, _ = self.module_.encode(rows)
             return self.module_.refined(rows, found, self.steps)
 
-        z, H = self._asked(ask, self._units(X, ivar))
-        return z, H
+        return self._asked(ask, self._units(X, ivar))
 
     def bound(self, X: Any, *, ivar: Any = None, draws: int = 64, rng: Rng = 0) -> FloatArray:
         r"""Return a lower bound of the log-likelihood of every row, (m,).
@@ -344,9 +345,7 @@ class VAE(Network, Embedder):
         c = Z[:, k:]
         return np.hstack([Z[:, :k], (c - self.label_center_) / self.label_scale_]), c
 
-    def _asked(
-        self, ask: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], rows: FloatArray
-    ) -> tuple[FloatArray, ...]:
+    def _asked(self, ask: Callable[[torch.Tensor], Any], rows: FloatArray) -> Any:
         """Put a question to the networks, about a block of rows at a time."""
         size = max(1, _VALUES // (len(self.x_center_) * (self.module_.k + self.labels)))
         with torch.no_grad():
