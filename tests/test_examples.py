@@ -414,6 +414,7 @@ def test_types_of_made_up_stars_are_predicted(tmp_path, monkeypatch):
     assert (tmp_path / "pickles.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_digits_are_generated(tmp_path):
     out = run(NETWORKS / "gan.py", tmp_path, "15")
     assert float(re.search(r"mean images ([\d.]+)", out).group(1)) > 0.9
@@ -422,6 +423,7 @@ def test_digits_are_generated(tmp_path):
     assert (tmp_path / "gan.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_exclusive_or_and_combinations(tmp_path):
     out = run(NETWORKS / "combined.py", tmp_path, "400")
     assert "fixed weights: [0.0, 1.0, 1.0, 0.0]" in out
