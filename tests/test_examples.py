@@ -416,7 +416,7 @@ def test_types_of_made_up_stars_are_predicted(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_digits_are_generated(tmp_path):
-    out = run(NETWORKS / "gan.py", tmp_path, "15")
+    out = run(NETWORKS / "gan.py", tmp_path)
     assert float(re.search(r"mean images ([\d.]+)", out).group(1)) > 0.9
     fake, noise, real = map(float, re.findall(r"distance to the nearest .*([\d.]{4})", out))
     assert real < fake < noise

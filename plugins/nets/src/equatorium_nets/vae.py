@@ -201,15 +201,17 @@ class VAE(Network, Embedder):
         return Autoencoder(self.encoder, self.decoder, d - int(c), int(k), int(c))
 
     def _learn_units(self, X: FloatArray, ivar: FloatArray | None) -> None:
-        """Learn the mean of every column, one spread for all of them, and units of the labels."""
+        """Learn means of columns, one spread (light values hardly count), units of the labels."""
         p = X.shape[1] - self.labels
         x, c = X[:, :p], X[:, p:]
-        seen = np.ones(x.shape, dtype=bool) if ivar is None else ivar[:, :p] > 0
-        if not seen.any():
+        weight = np.ones(x.shape) if ivar is None else ivar[:, :p]
+        if not (weight > 0).any():
             raise InputError("VAE: no value was observed: X is NaN, or ivar 0, all over.")
-        self.x_center_ = np.where(seen, x, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-        with np.errstate(over="ignore"):
-            spread = float(np.sqrt(np.mean((x - self.x_center_)[seen] ** 2)))
+        typical = np.quantile(weight[weight > 0], 0.9, method="lower")
+        with np.errstate(invalid="ignore", over="ignore"):
+            share = np.where(np.isinf(weight), 1.0, weight / (weight + 0.01 * typical))
+            self.x_center_ = (share * x).sum(axis=0) / np.maximum(share.sum(axis=0), 1e-300)
+            spread = float(np.sqrt((share * (x - self.x_center_) ** 2).sum() / share.sum()))
         if not np.isfinite(spread):
             raise InputError("X is so large that squares overflow: divide it by a typical value.")
         self.x_scale_ = spread if spread > 0 else 1.0
@@ -326,8 +328,7 @@ class VAE(Network, Embedder):
         return np.hstack([x * self.x_scale_ + self.x_center_, c])
 
     def _inverse_jacobian(self, Z: FloatArray) -> FloatArray:
-        zc, c = self._codes(Z)
-        width = zc.shape[1]
+        (zc, c), width = self._codes(Z), Z.shape[1]
         (J,) = self._asked(lambda zc: (self.module_.jacobian(zc, width),), zc)
         J = J * self.x_scale_
         J[..., width - c.shape[1] :] /= self.label_scale_
