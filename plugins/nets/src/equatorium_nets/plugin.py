@@ -22,7 +22,6 @@ _AUTOENCODER = (
 )
 
 
-
 def _emulator(name: str, target: str, summary: str, *reference: str, can: str = "") -> Method:
     return Method(
         name=name,
