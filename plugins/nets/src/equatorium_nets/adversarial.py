@@ -108,7 +108,7 @@ def attack(
 
 
 def _with_scale(X: Any, errors: Any) -> tuple[FloatArray, FloatArray]:
-    X = matrix(X)
+    X = matrix(X, allow_nan=True)  # the model says whether NaN may be
     scale = np.ones(X.shape[1]) if errors is None else floats(errors, "errors")
     if scale.shape not in (X.shape, X.shape[1:]):
         raise ShapeError(

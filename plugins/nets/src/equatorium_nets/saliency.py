@@ -43,7 +43,7 @@ def saliency(model: Any, X: Any, of: Any = None) -> FloatArray:
     >>> bool(abs(slopes[:, 1].mean() - 3.0) < 0.3 and abs(slopes[:, 0].mean()) < 0.3)
     True
     """
-    X = matrix(X)
+    X = matrix(X, allow_nan=True)  # the model says whether NaN may be
     of_class = hasattr(model, "predict_proba_vjp")
     if not of_class and not hasattr(model, "predict_dist_vjp"):
         raise InputError(f"{type(model).__name__} gives no gradients; take a network.")
