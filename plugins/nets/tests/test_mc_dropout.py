@@ -53,9 +53,9 @@ def test_the_answer_is_wider_than_without_and_the_same_in_every_call(tmp_path):
     first = thinned.predict_dist(X)
     np.testing.assert_array_equal(first.std, thinned.predict_dist(X).std)
     np.testing.assert_allclose(first.std[3:4], thinned.predict_dist(X[3:4]).std, rtol=1e-10)
-    # What passes disagree in is more than what two members disagree in.
-    spread = [np.median(m.module_.predict(X).std(axis=0)) for m in (plain, thinned)]
-    assert spread[1] > 2.0 * spread[0]
+    # The passes of each member disagree, in units of the outputs' spread; one network cannot.
+    passes = thinned.module_.predict(X).reshape(2, 20, len(X))
+    assert (np.median(passes.std(axis=1), axis=1) > 0.1).all()
     assert thinned.predict_members(X).shape == (2, len(X), 1)
     each = np.mean([one.predict(X) for one in thinned.members_], axis=0)
     np.testing.assert_allclose(each, thinned.predict(X), atol=1e-12)
