@@ -383,3 +383,68 @@ def test_labels_of_the_observed_star_are_those_of_the_catalogue(tmp_path):
         mean, sd = found[name]
         assert abs(mean - float(label)) < 3 * np.hypot(sd, error), name
     assert abs(found["v"][0] - 150.0) < 15
+
+
+NETWORKS = ROOT / "examples" / "networks"
+
+
+def test_networks_of_papers_have_their_parameters_and_maps(tmp_path):
+    out = run(NETWORKS / "papers.py", tmp_path)
+    told = {
+        name: (int(count.replace(",", "")), maps.split(" -> "))
+        for name, count, maps in re.findall(r"(.*): ([\d,]+) parameters; (.*)", out)
+    }
+    assert told["Bailer-Jones 1997"][0] == 821 * 5 + 5 + 5 * 5 + 5 + 5 + 1
+    assert told["lecture, n-250-100-1"][0] == 821 * 250 + 250 + 250 * 100 + 100 + 100 + 1
+    # Kim & Brunner 2017, table 1: filters, their sizes, and the maps of their figure 2.
+    filters = [(5, 32, 25), (32, 32, 9), (32, 64, 9), *[(64, 64, 9)] * 2]
+    filters += [(64, 128, 9), *[(128, 128, 9)] * 2]
+    dense = [(128 * 5 * 5, 2048), (2048, 2048), (2048, 2)]
+    count = sum(a * b * s + b for a, b, s in filters) + sum(a * b + b for a, b in dense)
+    maps = ["5x44x44", "32x40x40", "32x20x20", "64x20x20", "64x10x10", "128x10x10", "128x5x5"]
+    assert told["Kim & Brunner 2017"] == (count, maps)
+    # torchvision's resnet-34 has 21,797,672 parameters with 1000 classes of 512 features.
+    assert told["Wu & Boada 2019"][0] == 21_797_672 - 1000 * 513 + 513
+    assert told["Wu & Boada 2019"][1][-2] == "512x4x4"  # 128 pixels halved five times
+
+
+def test_variance_is_largest_at_half_the_dimension(tmp_path):
+    out = run(NETWORKS / "width.py", tmp_path, "12", "small")
+    rows = re.findall(r"width +(\d+): bias\^2 (-?[\d.]+), variance ([\d.]+)", out)
+    width, bias2, variance = np.array(rows, dtype=float)[:9].T
+    assert "largest variance at width 30" in out
+    share = np.minimum(width / 60, 1.0)
+    assert (np.diff(bias2) < 0.01).all()  # only falls
+    np.testing.assert_allclose(bias2, (1 - share) ** 2, atol=0.1)
+    np.testing.assert_allclose(variance, share * (1 - share), atol=0.05)
+    assert (tmp_path / "width.png").stat().st_size > 10_000
+
+
+def test_types_of_made_up_stars_are_predicted(tmp_path, monkeypatch):
+    monkeypatch.setenv("EQUATORIUM_DATA", str(tmp_path))
+    out = run(NETWORKS / "pickles.py", tmp_path, "1")
+    assert "108 spectra of 821 pixels, made up" in out
+    found = re.findall(r"mean squared error ([\d.]+) classes", out)
+    assert len(found) == 3 and float(found[0]) < 0.5
+    assert (tmp_path / "pickles.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_digits_are_generated(tmp_path):
+    out = run(NETWORKS / "gan.py", tmp_path)
+    assert float(re.search(r"mean images ([\d.]+)", out).group(1)) > 0.9
+    fake, noise, real = map(float, re.findall(r"distance to the nearest .*([\d.]{4})", out))
+    assert real < fake < noise
+    assert (tmp_path / "gan.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_exclusive_or_and_combinations(tmp_path):
+    out = run(NETWORKS / "combined.py", tmp_path, "400")
+    assert "fixed weights: [0.0, 1.0, 1.0, 0.0]" in out
+    two, eight = map(int, re.findall(r": (\d+) of 30", out))
+    assert two < 25 < 29 <= eight
+    by_pixels, _, by_both = map(float, re.findall(r"digits by .*: ([\d.]+)", out))
+    assert by_both > by_pixels - 0.05 and by_pixels > 0.85
+    one, bagged = map(float, re.search(r"network ([\d.]+), .* ones ([\d.]+)", out).groups())
+    assert bagged < one

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from equatorium_nets.examples import examples
 from equatorium_nets.layers import network
 from equatorium_nets.members import Members
 from equatorium_nets.training import Training, train
@@ -38,7 +39,7 @@ def together(seeds, held=(), how=HOW):
     members = Members.drawn(LAYERS, (3,), 1, seeds)
     held = np.array(held, dtype=int)
     fit = np.setdiff1d(np.arange(30), held)
-    history = train(members, X, loss, fit, held, how, [s + 100 for s in seeds])
+    history = train(members, examples(X, fit), loss, held, how, [s + 100 for s in seeds])
     return members.arrays(), history
 
 

@@ -16,6 +16,7 @@ _HOMES = {
     "equatorium.plots.influence": ("left_out_data",),
     "equatorium.plots.lattice": ("implausibility_map",),
     "equatorium.plots.marginals": ("corner", "trace"),
+    "equatorium.plots.networks": ("training_curves", "attack_curves", "saliency_map"),
     "equatorium.plots.predictive": ("predictive_functions", "predicted_data"),
     "equatorium.plots.reliability": ("coverage",),
     "equatorium.plots.shifts": ("posterior_shifts",),

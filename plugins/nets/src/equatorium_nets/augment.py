@@ -9,7 +9,7 @@ import torch
 from equatorium.errors import InputError, did_you_mean
 
 Tensor = torch.Tensor
-Change = Callable[[Tensor, np.random.Generator], Tensor]
+Change = Callable[[Tensor, np.random.Generator, Tensor | None], Tensor]
 
 
 def flip(x: Tensor, rng: np.random.Generator, share: float = 0.5) -> Tensor:
@@ -46,7 +46,14 @@ def noise(x: Tensor, rng: np.random.Generator, std: float = 0.1) -> Tensor:
     return x + std * torch.from_numpy(drawn).to(x.device)
 
 
+def resample(x: Tensor, rng: np.random.Generator, times: float, errors: Tensor) -> Tensor:
+    """Add Gaussian noise of the inputs' own errors, so many times as large."""
+    drawn = rng.standard_normal(tuple(x.shape), dtype=np.float32)
+    return x + times * errors * torch.from_numpy(drawn).to(x.device)
+
+
 CHANGES: Mapping[str, Callable[..., Tensor]] = {
+    "errors": resample,
     "flip": flip,
     "rotate": rotate,
     "shift": shift,
@@ -54,20 +61,22 @@ CHANGES: Mapping[str, Callable[..., Tensor]] = {
 }
 
 
-def augmentation(augment: Any, shape: Sequence[int]) -> Change | None:
+def augmentation(augment: Any, shape: Sequence[int], known_errors: bool = False) -> Change | None:
     """Make one function of several changes.
 
     Parameters
     ----------
     augment : dict of str to float, or None
-        Change -> how much: ``{"flip": 0.5, "rotate": 1, "shift": 2, "noise": 0.1}``.
+        Change -> how much: ``{"flip": 0.5, "rotate": 1, "shift": 2, "noise": 0.1, "errors": 1}``.
     shape : sequence of int
         Of one example.
+    known_errors : bool
+        Whether the errors of the inputs are known.
 
     Returns
     -------
     callable or None
-        (flat examples (batch, d), generator) -> changed ones.
+        (flat examples (batch, d), generator, errors (batch, d) or None) -> changed ones.
 
     Raises
     ------
@@ -87,12 +96,21 @@ def augmentation(augment: Any, shape: Sequence[int]) -> Change | None:
             raise InputError(f"augment[{name!r}] must be a number from 0, not {amount!r}.")
         if name in ("flip", "shift") and len(shape) < 2:
             raise InputError(f"{name!r} needs examples with a shape; give shape=(channels, ...).")
+        if name in ("flip", "rotate") and amount > 1:
+            raise InputError(f"augment[{name!r}] is a share, from 0 to 1, not {amount!r}.")
+        if name == "shift" and amount != int(amount):
+            raise InputError(f"augment['shift'] must be whole pixels, not {amount!r}.")
+        if name == "errors" and not known_errors:
+            raise InputError("augment['errors'] needs the errors of the inputs: fit(..., ivar=).")
         if name == "rotate" and (len(shape) != 3 or shape[1] != shape[2]):
             raise InputError(f"'rotate' needs square images, but examples have shape {shape}.")
-    chosen = [(CHANGES[name], float(amount)) for name, amount in augment.items()]
+    again = float(augment.get("errors", 0.0))
+    chosen = [(CHANGES[name], float(a)) for name, a in augment.items() if name != "errors"]
 
-    def change(flat: Tensor, rng: np.random.Generator) -> Tensor:
-        x = flat.reshape(-1, *shape)
+    def change(flat: Tensor, rng: np.random.Generator, errors: Tensor | None = None) -> Tensor:
+        # First of all, while every error still belongs to its pixel.
+        x = flat if errors is None or not again else resample(flat, rng, again, errors)
+        x = x.reshape(-1, *shape)
         for function, amount in chosen:
             x = function(x, rng, amount)
         return x.reshape(flat.shape)

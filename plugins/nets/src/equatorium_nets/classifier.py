@@ -1,7 +1,8 @@
 """Classifiers that are networks: trained together, their probabilities averaged and calibrated."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -9,11 +10,13 @@ import torch
 from equatorium import Classifier
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
-from equatorium_nets.fitting import example_shape, held_out, input_units, seeds_of, trained
+from equatorium_nets.examples import most_held
+from equatorium_nets.fitting import held_out, seeds_of, trained
 from equatorium_nets.heads import best_temperature, cross_entropy, probabilities
 from equatorium_nets.networks import Networks
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NetworkClassifier(Networks, Classifier):
     r"""Base class of classifiers that are K networks of one architecture.
 
@@ -39,47 +42,32 @@ class NetworkClassifier(Networks, Classifier):
     Guo C., Pleiss G., Sun Y. & Weinberger K. 2017, ICML, doi:10.48550/arXiv.1706.04599
     """
 
-    def __init__(
-        self,
-        *,
-        layers: str | None = None,
-        shape: Sequence[int] | None = None,
-        class_weight: str | Mapping[Any, float] | None = None,
-        n_members: int = 5,
-        epochs: int = 100,
-        batch_size: int = 32,
-        learning_rate: float = 3e-3,
-        schedule: str = "cosine",
-        decay: float = 1e-2,
-        sparsity: float = 0.0,
-        validation: float = 0.15,
-        patience: int | None = 30,
-        augment: Mapping[str, float] | None = None,
-        device: str = "cpu",
-        random_state: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        self.layers = layers
-        self.shape = shape
-        self.class_weight = class_weight
-        self.n_members = n_members
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.decay = decay
-        self.sparsity = sparsity
-        self.validation = validation
-        self.patience = patience
-        self.augment = augment
-        self.device = device
-        self.random_state = random_state
-        self.progress = progress
+    EPOCHS: ClassVar[int] = 100
+    class_weight: str | Mapping[Any, float] | None = None
+    patience: int | None = 30
 
-    def _fit(self, X: FloatArray, codes: Any) -> None:
+    def fit(self, X: Any, y: Any, *, ivar: Any = None) -> Self:
+        """Learn the classes.
+
+        Parameters
+        ----------
+        X : array_like or h5py.Dataset, shape (n, d)
+            A dataset stays in its file, and is read in batches.
+        y : array_like, shape (n,)
+            Labels: text or whole numbers.
+        ivar : array_like, shape (n, d) or (d,), optional
+            Inverse variances of X, for the augmentation ``errors`` and for `adversarial`.
+        """
+        self._ivar = ivar
+        try:
+            return super().fit(X, y)
+        finally:
+            del self._ivar
+
+    def _fit(self, X: Any, codes: Any) -> None:
         *seeds, rng = seeds_of(self.random_state, self.n_members)
-        fit, held = held_out(len(X), self.validation, rng, codes)
-        self.x_center_, self.x_scale_ = input_units(X[fit], example_shape(self.shape, X.shape[1]))
+        fit, held = held_out(len(X), self.validation, rng, codes, most_held(X))
+        rows = self._examples(X, fit)
         c = len(self.classes_)
         numbers, weight = torch.from_numpy(codes), self._class_weights(codes)
 
@@ -87,19 +75,18 @@ class NetworkClassifier(Networks, Classifier):
             of_class = None if weight is None else out.new_tensor(weight)
             return cross_entropy(out, numbers.to(out.device)[rows], of_class)
 
-        x = (X - self.x_center_) / self.x_scale_
-        members, self.history_ = trained(self, x, c, loss, fit, held, tuple(seeds))
+        members, self.history_ = trained(self, rows, c, loss, held, tuple(seeds), (codes,))
         self.weights_ = members.arrays()
         self.temperature_ = 1.0
         if len(held):
-            out = self._built(X.shape[1], c, self.weights_).predict(x[held])
+            out = self._built(X.shape[1], c, self.weights_).predict(rows.take(held))
             self.temperature_ = best_temperature(out, codes[held])
 
     def _class_weights(self, codes: Any) -> FloatArray | None:
         if self.class_weight is None:
             return None
         if isinstance(self.class_weight, Mapping):
-            return np.array([self._given_weight(label) for label in self.classes_.tolist()])
+            return self._given_weights(self.class_weight)
         if self.class_weight != "balanced":
             raise InputError(
                 f"class_weight must be None, 'balanced' or a dict of label to weight, not "
@@ -108,11 +95,20 @@ class NetworkClassifier(Networks, Classifier):
         count = np.bincount(codes)
         return np.asarray(len(codes) / (len(count) * count))
 
-    def _given_weight(self, label: Any) -> float:
-        weight = dict(self.class_weight).get(label, 1.0)  # type: ignore[arg-type]
-        if not isinstance(weight, int | float) or not 0 <= weight < np.inf:
-            raise InputError(f"class_weight of {label!r} must be a number from 0, not {weight!r}.")
-        return float(weight)
+    def _given_weights(self, given: Mapping[Any, float]) -> FloatArray:
+        for label, weight in given.items():
+            if not isinstance(weight, int | float | np.number) or not 0 <= weight < np.inf:
+                raise InputError(
+                    f"class_weight of {label!r} must be a number from 0, not {weight!r}."
+                )
+        labels = self.classes_.tolist()
+        unknown = [label for label in given if label not in labels]
+        # Folds may lack a rare class; a label that is spelt wrong leaves its class without weight.
+        if unknown and not set(labels) <= set(given):
+            raise InputError(
+                f"class_weight names {unknown[0]!r}, but the classes of y are {labels[:20]}."
+            )
+        return np.array([float(given.get(label, 1.0)) for label in labels])
 
     def _predict_proba(self, X: FloatArray) -> FloatArray:
         return probabilities(self.module_.predict(self._scaled(X)), self.temperature_)
@@ -120,7 +116,26 @@ class NetworkClassifier(Networks, Classifier):
     def predict_members(self, X: Any) -> FloatArray:
         """Return every member's probabilities, shape (K, m, c)."""
         out = self.module_.predict(self._scaled(self._validate(X, reset=False)))
-        return np.stack([probabilities(one[None], self.temperature_) for one in out])
+        each = out.reshape(self.module_.n, -1, *out.shape[1:])
+        return np.stack([probabilities(one, self.temperature_) for one in each])
+
+    def predict_proba_vjp(self, X: Any, proba_bar: Any) -> FloatArray:
+        """Return the slope of sum(predict_proba(X) proba_bar) with X, shape (m, d).
+
+        Parameters
+        ----------
+        X : array_like, shape (m, d)
+        proba_bar : array_like, shape (m, c)
+        """
+        X = self._validate(X, reset=False)
+        bar = torch.as_tensor(np.asarray(proba_bar, dtype=np.float64), device=self.module_.device)
+        slopes = []
+        for start in range(0, len(X), self.module_.rows):
+            these = slice(start, start + self.module_.rows)
+            x = self.module_.tensor(self._scaled(X[these])).requires_grad_()
+            chances = torch.softmax(self.module_.shared(x) / self.temperature_, dim=-1).mean(dim=0)
+            slopes += torch.autograd.grad((chances * bar[these]).sum(), x)
+        return np.concatenate([slope.cpu().numpy() for slope in slopes]) / self.x_scale_
 
     def _numbers_of(self, state: Mapping[str, Any]) -> int:
         temperature, classes = state.get("temperature_"), state.get("classes_")

@@ -1,30 +1,38 @@
 """Emulators that are networks: trained together, their answers one distribution."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 from sklearn.covariance import ledoit_wolf
 
-from equatorium import Diagonal, Emulator, Gaussian, LowRank, Mixture, Prediction, state_array
+from equatorium import (
+    Diagonal,
+    Emulator,
+    Gaussian,
+    LowRank,
+    Mixture,
+    Prediction,
+    Weighted,
+    state_array,
+)
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
-from equatorium_nets.fitting import (
-    example_shape,
-    held_out,
-    input_units,
-    output_units,
-    seeds_of,
-    trained,
-)
-from equatorium_nets.heads import best_widening, head_named
+from equatorium_nets.examples import most_held
+from equatorium_nets.fitting import held_out, output_units, seeds_of, trained
+from equatorium_nets.heads import HEADS, best_widening, head_named
 from equatorium_nets.members import Members
 from equatorium_nets.networks import Networks
+from equatorium_nets.sampled import SAMPLED, Sampled, best_stretch, check_fractions
 
+_VAST = 1e30
 _RANK = 32  # of the correlation between outputs, at most
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NetworkEmulator(Networks, Emulator):
     r"""Base class of emulators that are K networks of one architecture.
 
@@ -42,9 +50,11 @@ class NetworkEmulator(Networks, Emulator):
     ----------
     head : str or None
         What each network says of the outputs: ``"mse"`` (one width for all inputs), ``"gaussian"``
-        (mean and width), ``"mixture"`` (of `parts` Gaussians). None is the method's own.
-    parts : int
-        Gaussians of a mixture.
+        (mean and width), ``"mixture"`` (of `parts` Gaussians), ``"quantile"`` (`parts` quantiles of
+        each output), ``"flow"`` (a normalising flow of `parts` layers; needs zuko), ``"votes"``
+        (shares of one: a Dirichlet distribution). None is the method's own.
+    parts : int or None
+        Gaussians, quantiles or layers of the head; None is the head's own, 3, 39 and 2.
 
     Attributes
     ----------
@@ -62,65 +72,67 @@ class NetworkEmulator(Networks, Emulator):
     """
 
     HEAD: ClassVar[str] = "gaussian"
+    EPOCHS: ClassVar[int] = 300
 
-    def __init__(
-        self,
-        *,
-        layers: str | None = None,
-        head: str | None = None,
-        parts: int = 3,
-        shape: Sequence[int] | None = None,
-        n_members: int = 5,
-        epochs: int = 300,
-        batch_size: int = 32,
-        learning_rate: float = 3e-3,
-        schedule: str = "cosine",
-        decay: float = 1e-2,
-        sparsity: float = 0.0,
-        validation: float = 0.15,
-        patience: int | None = 60,
-        augment: Mapping[str, float] | None = None,
-        device: str = "cpu",
-        random_state: int | None = None,
-        progress: bool = False,
-    ) -> None:
-        self.layers = layers
-        self.head = head
-        self.parts = parts
-        self.shape = shape
-        self.n_members = n_members
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.decay = decay
-        self.sparsity = sparsity
-        self.validation = validation
-        self.patience = patience
-        self.augment = augment
-        self.device = device
-        self.random_state = random_state
-        self.progress = progress
+    head: str | None = None
+    parts: int | None = None
 
-    def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+    @property
+    def capabilities_(self) -> frozenset[str]:
+        """What it can do with its head: not all of them know slopes, or noise."""
+        of_class = super().capabilities_
+        known = self._head in (*HEADS, *SAMPLED)
+        return of_class & (head_named(self._head).can | {"missing"}) if known else of_class
+
+    def fit(self, X: Any, y: Any, *, noise: Any = None, ivar: Any = None) -> Self:
+        """Learn the outputs as functions of the inputs.
+
+        Parameters
+        ----------
+        X : array_like or h5py.Dataset, shape (n, d)
+            A dataset stays in its file, and is read in batches.
+        y : array_like, shape (n,) or (n, p)
+        noise : array_like, shape (n,) or (n, p), optional
+            The declared variance of y, independent between runs. It is no part of a prediction.
+        ivar : array_like, shape (n, d) or (d,), optional
+            Inverse variances of X, for the augmentation ``errors`` and for `adversarial`.
+        """
+        self._ivar = ivar
+        try:
+            return super().fit(X, y, noise=noise)
+        finally:
+            del self._ivar
+
+    def _fit(self, X: Any, Y: FloatArray, noise: FloatArray | None) -> None:
         parts, head = self._parts, head_named(self._head)
         *seeds, rng = seeds_of(self.random_state, self.n_members)
-        fit, held = held_out(len(X), self.validation, rng)
-        shape = example_shape(self.shape, X.shape[1])
-        self.x_center_, self.x_scale_ = input_units(X[fit], shape)
-        self.y_center_, self.y_scale_ = output_units(Y[fit])
+        fit, held = held_out(len(X), self.validation, rng, most=most_held(X))
+        rows = self._examples(X, fit)
+        self.y_center_, self.y_scale_ = np.zeros(Y.shape[1]), np.ones(Y.shape[1])
+        if head.fractions:
+            check_fractions(Y)
+        else:
+            self.y_center_, self.y_scale_ = output_units(
+                Y[fit], noise if noise is None else noise[fit]
+            )
         y = (Y - self.y_center_) / self.y_scale_
-        declared = np.zeros_like(y) if noise is None else noise / self.y_scale_**2
+        # What is larger than single precision can square says nothing either way.
+        declared = (
+            np.zeros_like(y) if noise is None else np.minimum(noise / self.y_scale_**2, _VAST)
+        )
         target, floor = _Table(y), None if noise is None else _Table(declared)
 
         def loss(out: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             return head.loss(out, target(out, rows), floor and floor(out, rows), parts)
 
-        x = (X - self.x_center_) / self.x_scale_
         numbers = head.numbers(Y.shape[1], parts)
-        members, self.history_ = trained(self, x, numbers, loss, fit, held, tuple(seeds))
+        of = (Y, noise)
+        members, self.history_ = trained(self, rows, numbers, loss, held, tuple(seeds), of)
         self.weights_ = members.arrays()
-        self._judge(x[held], y[held], declared[held])
+        if self._head == "mse" and not len(held):
+            # A width that nothing learns is that of the residuals, if nothing is held out.
+            held = fit[:: -(-len(fit) // most_held(X))]
+        self._judge(rows.take(held), y[held], declared[held])
 
     def _judge(self, x: FloatArray, y: FloatArray, noise: FloatArray) -> None:
         """Learn from held-out runs how wide the answers must be, and how outputs err together."""
@@ -128,16 +140,31 @@ class NetworkEmulator(Networks, Emulator):
         self.widening_, self.correlation_ = np.ones(p), np.zeros((p, 0))
         if not len(x):
             return
-        numbers = head_named(self._head).numbers(p, self._parts)
-        module = self._built(self.n_features_in_, numbers, self.weights_)
-        share, mean, variance = (a.numpy() for a in self._parts_at(module, torch.from_numpy(x), p))
+        head = head_named(self._head)
+        module = self._built(self.n_features_in_, head.numbers(p, self._parts), self.weights_)
+        with torch.no_grad():
+            given = torch.from_numpy(x)
+            if isinstance(head, Sampled):
+                self._judge_values(head, self._values_at(module, given, p), y)
+                return
+            share, mean, variance = (a.cpu().numpy() for a in self._parts_at(module, given, p))
         self.widening_ = best_widening(share, mean, variance, y, noise)
         if self._head != "mixture" and p > 1:
             center = (share[..., None] * mean).sum(axis=0)
             total = (share[..., None] * variance).sum(axis=0) * self.widening_ + noise
             self.correlation_ = _shrunk((y - center) / np.sqrt(total))
 
+    def _judge_values(self, head: Sampled, values: FloatArray, y: FloatArray) -> None:
+        if not head.fractions:
+            self.widening_ = best_stretch(values, y)
+        if head.correlated and y.shape[1] > 1:
+            rank = (_stretched(values, self.widening_) < y).mean(axis=0)
+            least = 0.5 / len(values)
+            self.correlation_ = _shrunk(ndtri(rank.clip(least, 1.0 - least)))
+
     def _predict_dist(self, X: FloatArray) -> Prediction:
+        if isinstance(head_named(self._head), Sampled):
+            return Weighted(self._values(X))
         with torch.no_grad():
             share, mean, variance = self._densities(torch.from_numpy(X))
             if self._head == "mixture":
@@ -149,11 +176,14 @@ class NetworkEmulator(Networks, Emulator):
     def predict_members(self, X: Any) -> FloatArray:
         """Return every member's mean, shape (K, m, p)."""
         X = self._validate_query(X)
+        if isinstance(head_named(self._head), Sampled):
+            values = self._values(X)
+            return np.asarray(values.reshape(self.module_.n, -1, *values.shape[1:]).mean(axis=1))
         with torch.no_grad():
             share, mean, _ = self._densities(torch.from_numpy(X))
         k = self.module_.n
         weighted = (k * share[..., None] * mean).unflatten(0, (k, -1)).sum(dim=1)
-        return np.asarray(weighted.cpu().numpy())
+        return np.asarray(weighted.numpy())
 
     def predict_dist_vjp(self, X: Any, mean_bar: Any, cov_bar: Any) -> FloatArray:
         """Return the slope of sum(mean mean_bar) + sum(cov cov_bar) with X, shape (m, d).
@@ -163,7 +193,14 @@ class NetworkEmulator(Networks, Emulator):
         X : array_like, shape (m, d)
         mean_bar : array_like, shape (m, p)
         cov_bar : array_like, shape (m, p, p)
+
+        Raises
+        ------
+        InputError
+            If the head has no slope.
         """
+        if "gradient" not in head_named(self._head).can:
+            raise InputError(f"the head {self._head!r} knows no slope; take {', '.join(HEADS)}.")
         x = torch.from_numpy(self._validate_query(X)).requires_grad_()
         center, alone, factor = self._moments(*self._densities(x))
         of_mean, of_cov = (center.new_tensor(np.asarray(a)) for a in (mean_bar, cov_bar))
@@ -194,19 +231,34 @@ class NetworkEmulator(Networks, Emulator):
 
     @property
     def _parts(self) -> int:
-        if self._head != "mixture":
-            return 1
+        own = head_named(self._head).parts
+        if own == 1 or self.parts is None:
+            return own
         if not isinstance(self.parts, int | np.integer) or self.parts < 1:
             raise InputError(f"parts must be a whole number from 1, not {self.parts!r}.")
         return int(self.parts)
 
+    def _values_at(self, module: Members, x: torch.Tensor, p: int) -> FloatArray:
+        """Return values (s, m, p) at scaled inputs (m, d), in units of the outputs' spread."""
+        head: Any = head_named(self._head)
+        out = module.blocks(x.to(module.weights[0].device)).cpu()
+        found: FloatArray = head.values(out, p, self._parts, self.correlation_)
+        return found
+
+    def _values(self, X: FloatArray) -> FloatArray:
+        """Return them at inputs as they come, in the units of the outputs."""
+        with torch.no_grad():
+            x = torch.from_numpy(self._scaled(X))
+            values = self._values_at(self.module_, x, self.n_outputs_)
+        return self.y_center_ + self.y_scale_ * _stretched(values, self.widening_)
+
     def _parts_at(self, module: Members, x: torch.Tensor, p: int) -> tuple[torch.Tensor, ...]:
         """Return weights (C, m), means and variances (C, m, p) at scaled inputs (m, d)."""
-        out = module.shared(x.to(module.weights[0].device))
-        return tuple(
-            a if a.requires_grad and x.requires_grad else a.detach()
-            for a in head_named(self._head).parts_of(out, p, self._parts)
+        head: Any = head_named(self._head)
+        parts: tuple[torch.Tensor, ...] = head.parts_of(
+            module.blocks(x.to(module.weights[0].device)), p, self._parts
         )
+        return parts
 
     def _densities(self, X: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the same at inputs as they come, in the units of the outputs."""
@@ -225,7 +277,7 @@ class NetworkEmulator(Networks, Emulator):
         center, own = (weight * mean).sum(dim=0), (weight * variance).sum(dim=0)
         together = mean.new_tensor(self.correlation_)
         alone = own * (1.0 - (together**2).sum(dim=1)).clamp(min=0.0)
-        spread = (weight.sqrt() * (mean - center)).movedim(0, -1)
+        spread = (weight.clamp(min=1e-300).sqrt() * (mean - center)).movedim(0, -1)
         return center, alone, torch.cat([own.sqrt()[..., None] * together, spread], dim=-1)
 
 
@@ -239,6 +291,14 @@ class _Table:
         self.values = self.values.to(like)
         found: torch.Tensor = self.values[rows]
         return found
+
+
+def _stretched(values: FloatArray, widening: FloatArray) -> FloatArray:
+    """Let values (s, m, p) stand further apart, around their mean."""
+    if (widening == 1.0).all():
+        return values
+    middle = values.mean(axis=0)
+    return np.asarray(middle + np.sqrt(widening) * (values - middle))
 
 
 def _shrunk(z: FloatArray) -> FloatArray:

@@ -8,12 +8,17 @@ import numpy.typing as npt
 import torch
 
 from equatorium import errors
-from equatorium.checks import FloatArray
+from equatorium.checks import FloatArray, floats
 from equatorium_nets.augment import augmentation
+from equatorium_nets.checkpoint import Checkpoint
+from equatorium_nets.examples import Examples, checksum, positive
 from equatorium_nets.members import Members
 from equatorium_nets.training import Loss, Training, train
 
 Seeds = list[int]
+_STEPS, _FEWEST = 5000, 10  # of a usual training, and its fewest epochs
+# Options that change nothing of what is learned.
+_INCIDENTAL = ("checkpoint", "progress", "mc_dropout")
 
 
 def example_shape(shape: Sequence[int] | None, d: int) -> tuple[int, ...]:
@@ -26,7 +31,7 @@ def example_shape(shape: Sequence[int] | None, d: int) -> tuple[int, ...]:
     """
     if shape is None:
         return (d,)
-    wanted = tuple(shape)
+    wanted = tuple(shape) if isinstance(shape, Sequence | np.ndarray) else ()
     whole = all(isinstance(s, int | np.integer) and s > 0 for s in wanted)
     if not whole or len(wanted) not in (1, 2, 3) or int(np.prod(wanted)) != d:
         raise errors.InputError(
@@ -36,21 +41,36 @@ def example_shape(shape: Sequence[int] | None, d: int) -> tuple[int, ...]:
     return wanted
 
 
-def input_units(X: FloatArray, shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
-    """Return centre and spread of the inputs, (d,): of each column, or of each channel of maps."""
-    if len(shape) == 1:
-        center, spread = X.mean(axis=0), X.std(axis=0)
-    else:
-        maps = X.reshape(len(X), shape[0], -1)
-        size = maps.shape[2]
-        center, spread = (np.repeat(f(maps, axis=(0, 2)), size) for f in (np.mean, np.std))
-    return center, np.where(spread > 0, spread, 1.0)
+def output_units(Y: FloatArray, noise: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Return centre and spread of the outputs, (p,), in which runs of large noise count little."""
+    center, spread = Y.mean(axis=0), Y.std(axis=0)
+    if noise is not None:
+        low, high = np.quantile(Y, [0.25, 0.75], axis=0)
+        within = np.where(high > low, high - low, positive(spread, center)) ** 2
+        weight = within / (within + noise)
+        center = (weight * Y).sum(axis=0) / weight.sum(axis=0)
+        spread = np.sqrt((weight * (Y - center) ** 2).sum(axis=0) / weight.sum(axis=0))
+    return center, positive(spread, center)
 
 
-def output_units(Y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return centre and spread of the outputs, (p,)."""
-    spread = Y.std(axis=0)
-    return Y.mean(axis=0), np.where(spread > 0, spread, 1.0)
+def input_ivar(ivar: Any, X: Any) -> FloatArray | None:
+    """Check the inverse variances of the inputs: of every value, or of every column.
+
+    Raises
+    ------
+    InputError
+    """
+    if ivar is None:
+        return None
+    weight = floats(ivar, "ivar")
+    if weight.shape not in (X.shape, X.shape[1:]):
+        raise errors.ShapeError(
+            f"ivar must have shape {X.shape} or {X.shape[1:]}, one inverse variance a value or a "
+            f"column of X, not {weight.shape}."
+        )
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise errors.InputError("ivar must be finite and not negative; 0 means not observed.")
+    return weight
 
 
 def seeds_of(random_state: Any, members: int) -> tuple[Seeds, Seeds, np.random.Generator]:
@@ -73,18 +93,29 @@ def seeds_of(random_state: Any, members: int) -> tuple[Seeds, Seeds, np.random.G
 
 
 def held_out(
-    n: int, share: float, rng: np.random.Generator, codes: npt.NDArray[Any] | None = None
+    n: int,
+    share: float,
+    rng: np.random.Generator,
+    codes: npt.NDArray[Any] | None = None,
+    most: int | None = None,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Deal n rows to those to learn from and those to judge by, each class in proportion."""
+    """Deal n rows to those to learn from and those to judge by (at most `most`).
+
+    Each class gives in proportion, and keeps one example to learn from.
+    """
     if not (isinstance(share, int | float) and 0 <= share < 1):
         raise errors.InputError(f"validation must be a share from 0 to 1, not {share!r}.")
     order = rng.permutation(n)
     if codes is not None:
         order = _dealt(order, codes)
-    count = min(int(np.ceil(share * n)), n - 1)
+    count = min(int(np.ceil(share * n)), n - 1, n if most is None else most)
     chosen = np.zeros(n, dtype=bool)
     # Evenly through the order, which is by class where there are classes.
     chosen[order[np.linspace(0, n - 1, count).round().astype(int)]] = count > 0
+    if codes is not None:
+        known = np.unique(codes[~chosen])
+        _, first = np.unique(codes, return_index=True)
+        chosen[first[~np.isin(codes[first], known)]] = False
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
@@ -93,17 +124,38 @@ def _dealt(order: npt.NDArray[Any], codes: npt.NDArray[Any]) -> npt.NDArray[Any]
 
 
 def trained(
-    model: Any, X: FloatArray, outputs: int, loss: Loss, fit: Any, held: Any, seeds: tuple[Any, ...]
+    model: Any,
+    examples: Examples,
+    outputs: int,
+    loss: Loss,
+    held: Any,
+    seeds: tuple[Any, ...],
+    targets: tuple[Any, ...],
 ) -> tuple[Members, dict[str, FloatArray]]:
     """Draw the model's networks and train them, leaving PyTorch's own generator as it was.
+
+    Parameters
+    ----------
+    model : NetworkEmulator or NetworkClassifier
+    examples : Examples
+    outputs : int
+        Numbers that come out of each network.
+    loss : callable
+    held : ndarray of int
+        Rows to judge by.
+    seeds : tuple of lists of int
+        Of the weights, and of the orders.
+    targets : tuple of ndarray
+        What the loss compares with: a checkpoint is of these.
 
     Raises
     ------
     InputError
-        If a hyperparameter is wrong, or the losses are not finite.
+        If a hyperparameter is wrong, the losses are not finite, or the checkpoint is of another
+        training.
     """
     how = Training(
-        epochs=model.epochs,
+        epochs=_epochs(model, len(examples.fit)) if model.epochs is None else model.epochs,
         batch_size=model.batch_size,
         learning_rate=model.learning_rate,
         schedule=model.schedule,
@@ -111,24 +163,47 @@ def trained(
         sparsity=model.sparsity,
         patience=model.patience,
         progress=bool(model.progress),
+        adversarial=model.adversarial,
     )
-    shape = example_shape(model.shape, X.shape[1])
+    shape = model._shape_of(examples.d)
     device = usable_device(model.device)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[] if device == "cpu" else [device]):
         members = Members.drawn(model.architecture, shape, outputs, seeds[0]).to(device)
         torch.manual_seed(seeds[0][0])  # dropout
-        change = augmentation(model.augment, shape)
-        history = train(members, X, loss, fit, held, how, seeds[1], change)
-    if not all(np.isfinite(values).all() for values in history.values()):
-        raise errors.InputError(
-            f"the training diverged: a loss of epoch {_first_bad(history)} is not finite. Lower "
-            f"learning_rate ({model.learning_rate:g}), or look for wild values in X and y."
-        )
+        change = augmentation(model.augment, shape, examples.errors is not None)
+        saved = _checkpoint(model, how, examples, targets)
+        history = train(members, examples, loss, held, how, seeds[1], change, saved)
     return members, history
 
 
-def _first_bad(history: Mapping[str, FloatArray]) -> int:
-    return min(int(np.argmin(np.isfinite(values))) for values in history.values()) + 1
+def _epochs(model: Any, n: int) -> int:
+    """Return how many epochs make a usual training of n examples, where the user does not say."""
+    size = model.batch_size
+    a_step = isinstance(size, int | np.integer) and size > 0  # what is wrong is said elsewhere
+    return max(_FEWEST, min(model.EPOCHS, _STEPS // -(-n // size))) if a_step else _FEWEST
+
+
+def _checkpoint(
+    model: Any, how: Training, examples: Examples, targets: tuple[Any, ...]
+) -> Checkpoint | None:
+    if model.checkpoint is None:
+        return None
+    if model.random_state is None:
+        raise errors.InputError("a training with a checkpoint needs a seed: give random_state=0.")
+    options = model.get_params(deep=False)
+    identity = {name: repr(value) for name, value in options.items() if name not in _INCIDENTAL}
+    return Checkpoint(
+        model.checkpoint,
+        {
+            **identity,
+            "method": type(model).__name__,
+            "architecture": model.architecture,
+            "epochs": str(how.epochs),
+            "inputs": examples.digest(),
+            "input errors": checksum(examples.errors),
+            "answers": checksum(*targets),
+        },
+    )
 
 
 def usable_device(device: str) -> str:

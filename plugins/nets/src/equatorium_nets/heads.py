@@ -2,19 +2,22 @@
 
 A density is a mixture of Gaussians in units of the outputs' spread, of one or several parts, each
 with independent outputs; a loss is its negative logarithm, so that mean-squared error is the loss
-of one Gaussian whose width does not depend on the input.
+of one Gaussian whose width does not depend on the input. Heads that give values instead of a
+formula are in `sampled`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, did_you_mean
+from equatorium_nets.sampled import SAMPLED, Sampled
 
 Tensor = torch.Tensor
 _LOWEST, _HIGHEST = -14.0, 8.0  # of a log variance: no width is learned as zero
@@ -31,10 +34,17 @@ class Density:
     split : callable
         (out (..., q), p, parts) -> log weights (..., parts), means (..., parts, p), log variances
         of the shape of the means.
+    parts : int
+        How many, unless something else is asked for.
     """
 
     numbers: Callable[[int, int], int]
     split: Callable[[Tensor, int, int], tuple[Tensor, Tensor, Tensor]]
+    parts: int = 1
+    fractions: ClassVar[bool] = False
+    can: ClassVar[frozenset[str]] = frozenset(
+        {"variance", "covariance", "gpu", "noise", "gradient"}
+    )
 
     def loss(self, out: Tensor, y: Tensor, noise: Tensor | None, parts: int) -> Tensor:
         """Return minus the log density of every example, shape (...).
@@ -86,23 +96,24 @@ HEADS: Mapping[str, Density] = MappingProxyType(
     {
         "mse": Density(lambda p, parts: p, _square),
         "gaussian": Density(lambda p, parts: 1 + 2 * p, _mixture),
-        "mixture": Density(lambda p, parts: parts + 2 * parts * p, _mixture),
+        "mixture": Density(lambda p, parts: parts + 2 * parts * p, _mixture, 3),
     }
 )
 
 
-def head_named(name: str) -> Density:
+def head_named(name: str) -> Density | Sampled:
     """Return a head by its name.
 
     Raises
     ------
     InputError
     """
-    if name not in HEADS:
+    known: dict[str, Density | Sampled] = {**HEADS, **SAMPLED}
+    if not isinstance(name, str) or name not in known:
         raise InputError(
-            f"there is no head {name!r}.{did_you_mean(str(name), HEADS)} Known: {', '.join(HEADS)}."
+            f"there is no head {name!r}.{did_you_mean(str(name), known)} Known: {', '.join(known)}."
         )
-    return HEADS[name]
+    return known[name]
 
 
 def cross_entropy(out: Tensor, codes: Tensor, weight: Tensor | None) -> Tensor:
@@ -151,13 +162,27 @@ def best_widening(
     mean, variance : ndarray, shape (C, m, p)
     y, noise : ndarray, shape (m, p)
     """
-    tries = np.geomspace(1e-6, 1e2, 161)
-    scores = np.empty((len(tries), y.shape[1]))
+    coarse = np.geomspace(1e-6, 1e2, 17)
+    near = np.geomspace(1 / 3.2, 3.2, 17)[:, None]
+    data = (weight, mean, variance, y, noise)
+    best = _likeliest(np.tile(coarse[:, None], y.shape[1]), *data)
+    return _likeliest(best * near, *data)
+
+
+def _likeliest(
+    tries: FloatArray,
+    weight: FloatArray,
+    mean: FloatArray,
+    variance: FloatArray,
+    y: FloatArray,
+    noise: FloatArray,
+) -> FloatArray:
+    """Return the best of some factors (t, p) for each output, (p,)."""
+    scores = np.empty(tries.shape)
     for i, factor in enumerate(tries):
         total = factor * variance + noise
         log = -0.5 * ((y - mean) ** 2 / total + np.log(total))
-        top = log.max(axis=0)
-        density = (weight[..., None] * np.exp(log - top)).sum(axis=0)
+        density = logsumexp(log, axis=0, b=weight[..., None])
         # One example's worth of belief that the factor is of the order of 1.
-        scores[i] = (top + np.log(density)).sum(axis=0) - 0.5 * (np.log(factor) / 3.0) ** 2
-    return np.asarray(tries[np.argmax(scores, axis=0)])
+        scores[i] = density.sum(axis=0) - 0.5 * (np.log(factor) / 3.0) ** 2
+    return np.asarray(np.take_along_axis(tries, np.argmax(scores, axis=0)[None], axis=0)[0])

@@ -5,6 +5,7 @@ the input, so that only what a paper states is written. None of the layers keeps
 what a network says of one example depends on no other.
 """
 
+import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -13,14 +14,34 @@ import torch
 from torch import nn
 
 from equatorium.errors import InputError, did_you_mean
+from equatorium_nets.backbones import BACKBONES
+from equatorium_nets.blocks import Shape, conv, norm, pool, residual, stem, whole
+from equatorium_nets.recurrent import gru, regular
 
-Shape = tuple[int, ...]
+_LARGEST = 1e9
 _WORD = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\(([^()]*)\))?\s*")
-_GROUPS = 8
+
+
+class Backbone(nn.Module):
+    """A module of the user's: what it normalises by, and what it drops, never changes."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module.eval()
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Stay as it is."""
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the module."""
+        return self.module(x)  # type: ignore[no-any-return]
 
 
 def network(layers: str, shape: Sequence[int], outputs: int) -> nn.Sequential:
     """Build the layers, and a dense one with so many outputs at the end.
+
+    It holds no numbers yet: it is on the device "meta", but for modules of a user's.
 
     Parameters
     ----------
@@ -49,7 +70,7 @@ def network(layers: str, shape: Sequence[int], outputs: int) -> nn.Sequential:
     if len(now) > 1:
         built.append(nn.Flatten())
         now = _after(built[-1], now, "flatten")
-    return nn.Sequential(*built, nn.Linear(now[0], outputs))
+    return nn.Sequential(*built, nn.Linear(now[0], outputs, device="meta"))
 
 
 def shapes(layers: str, shape: Sequence[int]) -> list[Shape]:
@@ -82,10 +103,11 @@ def words(layers: str) -> list[tuple[str, list[float]]]:
             raise InputError(f"layers={layers!r} cannot be read from {layers[place:]!r} on.")
         place = match.end()
         word, inside = match.groups()
-        if word not in LAYERS:
+        known = [*LAYERS, *BACKBONES]
+        if word not in known:
             raise InputError(
-                f"there is no layer {word!r}.{did_you_mean(word, LAYERS)} "
-                f"Known: {', '.join(LAYERS)}."
+                f"there is no layer {word!r}.{did_you_mean(word, known)} "
+                f"Known: {', '.join(known)}; `register_backbone` adds one of yours."
             )
         found.append((word, _numbers(word, inside)))
     return found
@@ -93,12 +115,17 @@ def words(layers: str) -> list[tuple[str, list[float]]]:
 
 def _numbers(word: str, inside: str | None) -> list[float]:
     try:
-        return [float(text) for text in inside.split(",")] if inside else []
+        numbers = [float(text) for text in inside.split(",")] if inside else []
     except ValueError as error:
         raise InputError(f"{word}({inside}) must hold numbers separated by commas.") from error
+    if not all(abs(n) < _LARGEST for n in numbers):
+        raise InputError(f"{word}({inside}) must hold numbers below {_LARGEST:.0e}.")
+    return numbers
 
 
 def _layer(word: str, arguments: list[float], shape: Shape) -> nn.Module:
+    if word in BACKBONES:
+        return _of_user(word, arguments)
     make, usage, dimensions = LAYERS[word]
     if len(shape) not in dimensions:
         raise InputError(
@@ -106,63 +133,55 @@ def _layer(word: str, arguments: list[float], shape: Shape) -> nn.Module:
             f"{' or '.join(map(str, dimensions))} dimensions."
         )
     try:
-        return make(shape, *arguments)
+        with torch.device("meta"):
+            return make(shape, *arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{a:g}" for a in arguments)
         raise InputError(f"{word}({given}) is wrong; write it as {usage}: {error}.") from error
+
+
+def _of_user(word: str, arguments: list[float]) -> nn.Module:
+    module = BACKBONES[word]()
+    if arguments or not isinstance(module, nn.Module):
+        raise InputError(
+            f"{word} is a backbone: it takes no numbers, and what was registered must give a "
+            f"torch.nn.Module, not {type(module).__name__}."
+        )
+    return Backbone(module)
 
 
 def _after(layer: nn.Module, shape: Shape, word: str) -> Shape:
     """Ask the layer for the shape behind it, without computing anything."""
     try:
         with torch.no_grad():
-            after = layer.to("meta")(torch.empty((1, *shape), device="meta"))
-    except RuntimeError as error:
+            plan = copy.deepcopy(layer).to("meta") if isinstance(layer, Backbone) else layer
+            after = plan(torch.empty((1, *shape), device="meta"))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise InputError(
             f"{word} does not fit examples of the shape {shape}: {str(error).splitlines()[0]}"
         ) from error
+    if not isinstance(after, torch.Tensor) or after.ndim < 2 or len(after) != 1:
+        raise InputError(f"{word} must give numbers for every example.")
     if 0 in after.shape:
         raise InputError(f"{word} leaves nothing of examples of the shape {shape}.")
     return tuple(after.shape[1:])
 
 
-def _whole(value: float, least: int = 1) -> int:
-    if value != int(value) or value < least:
-        raise ValueError(f"{value:g} must be a whole number from {least}")
-    return int(value)
-
-
 def _dense(shape: Shape, n: float) -> nn.Module:
-    return nn.Linear(shape[0], _whole(n))
+    return nn.Linear(shape[0], whole(n))
 
 
 def _conv(
     shape: Shape, channels: float, size: float, stride: float = 1, padding: float = 0
 ) -> nn.Module:
-    kind = nn.Conv1d if len(shape) == 2 else nn.Conv2d
-    return kind(
-        shape[0], _whole(channels), _whole(size), stride=_whole(stride), padding=_whole(padding, 0)
-    )
-
-
-def _pool(shape: Shape, size: float, stride: float | None = None) -> nn.Module:
-    kind = nn.MaxPool1d if len(shape) == 2 else nn.MaxPool2d
-    return kind(_whole(size), stride=None if stride is None else _whole(stride))
+    return conv(shape, channels, size, stride, padding)
 
 
 def _average(shape: Shape, size: float | None = None) -> nn.Module:
     """Average over windows, or over all there is."""
     if size is None:
         return nn.AdaptiveAvgPool1d(1) if len(shape) == 2 else nn.AdaptiveAvgPool2d(1)
-    return nn.AvgPool1d(_whole(size)) if len(shape) == 2 else nn.AvgPool2d(_whole(size))
-
-
-def _norm(shape: Shape) -> nn.Module:
-    """Layer norm of vectors; group norm of maps."""
-    if len(shape) == 1:
-        return nn.LayerNorm(shape[0])
-    groups = next(g for g in range(min(_GROUPS, shape[0]), 0, -1) if shape[0] % g == 0)
-    return nn.GroupNorm(groups, shape[0])
+    return nn.AvgPool1d(whole(size)) if len(shape) == 2 else nn.AvgPool2d(whole(size))
 
 
 def _dropout(_: Shape, share: float) -> nn.Module:
@@ -171,27 +190,6 @@ def _dropout(_: Shape, share: float) -> nn.Module:
 
 def _leaky(_: Shape, slope: float = 0.01) -> nn.Module:
     return nn.LeakyReLU(slope)
-
-
-class Residual(nn.Module):
-    """Two 3-wide convolutions with norms, added to what came in: He et al. 2016, figure 2."""
-
-    def __init__(self, shape: Shape, channels: int, stride: int) -> None:
-        super().__init__()
-        inner = (channels, *shape[1:])
-        self.first, self.norm1 = _conv(shape, channels, 3, stride, 1), _norm(inner)
-        self.second, self.norm2 = _conv(inner, channels, 3, 1, 1), _norm(inner)
-        same = stride == 1 and channels == shape[0]
-        self.past = nn.Identity() if same else _conv(shape, channels, 1, stride)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (examples, channels, ...) to the same with other channels."""
-        inner = self.norm2(self.second(torch.relu(self.norm1(self.first(x)))))
-        return torch.relu(inner + self.past(x))
-
-
-def _residual(shape: Shape, channels: float, stride: float = 1) -> nn.Module:
-    return Residual(shape, _whole(channels), _whole(stride))
 
 
 def _plain(kind: Callable[[], nn.Module]) -> Callable[..., nn.Module]:
@@ -204,10 +202,13 @@ LAYERS: Mapping[str, tuple[Callable[..., nn.Module], str, tuple[int, ...]]] = Ma
     {
         "dense": (_dense, "dense(units)", (1,)),
         "conv": (_conv, "conv(channels, size, stride=1, padding=0)", _MAPS),
-        "pool": (_pool, "pool(size, stride=size)", _MAPS),
+        "pool": (pool, "pool(size, stride=size, padding=0)", _MAPS),
         "average": (_average, "average(size), or average for the whole map", _MAPS),
-        "residual": (_residual, "residual(channels, stride=1)", _MAPS),
-        "norm": (_norm, "norm", _ANY),
+        "stem": (stem, "stem(channels)", _MAPS),
+        "residual": (residual, "residual(channels, stride=1)", _MAPS),
+        "gru": (gru, "gru(units)", (2,)),
+        "regular": (regular, "regular", (2,)),
+        "norm": (norm, "norm", _ANY),
         "flatten": (_plain(nn.Flatten), "flatten", _ANY),
         "dropout": (_dropout, "dropout(share)", _ANY),
         "relu": (_plain(nn.ReLU), "relu", _ANY),

@@ -1,18 +1,30 @@
 """What emulators and classifiers share that are several networks of one architecture."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import h5py
+import numpy as np
 import torch
 
 from equatorium import Ensemble, Network, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import StateError
-from equatorium_nets.fitting import checked_history, example_shape, present_device, usable_device
+from equatorium_nets.examples import Examples, Rows, checked_dataset, examples, input_units
+from equatorium_nets.fitting import (
+    checked_history,
+    example_shape,
+    input_ivar,
+    present_device,
+    usable_device,
+)
+from equatorium_nets.mc_dropout import Passes, checked_passes
 from equatorium_nets.members import Members
 
 
+@dataclass(kw_only=True, eq=False, repr=False)  # the options stand once, here
 class Networks(Network, Ensemble):
     """K networks of one architecture, trained at once on the same examples.
 
@@ -25,17 +37,19 @@ class Networks(Network, Ensemble):
         The architecture, in words: ``"dense(64) relu dense(64) relu"``; the last layer, which gives
         the answer, is added. None is the method's own.
 
-        Words: ``dense(units)``, ``conv(channels, size, stride, padding)``, ``pool(size, stride)``,
-        ``average(size)``, ``residual(channels, stride)``, ``norm``, ``flatten``,
+        Words: ``dense(units)``, ``conv(channels, size, stride, padding)``,
+        ``pool(size, stride, padding)``, ``average(size)``, ``stem(channels)``,
+        ``residual(channels, stride)``, ``gru(units)``, ``regular``, ``norm``, ``flatten``,
         ``dropout(share)``, and the activations ``relu``, ``leaky(slope)``, ``tanh``,
         ``logistic``, ``linear``, ``silu``.
     shape : sequence of int or None
         Shape of one example, (channels, length) or (channels, height, width), of which a row of X
-        is the flat form; None: a row is a list of features.
+        is the flat form, or (steps, channels) of a series; None: a row is a list of features.
     n_members : int
         K.
-    epochs : int
-        At most so many times through the examples.
+    epochs : int or None
+        At most so many times through the examples. None: so many that 5000 steps are taken, from
+        10 to the most of the method (300 of numbers, 100 of classes).
     batch_size : int
         Examples a step.
     learning_rate : float
@@ -52,7 +66,19 @@ class Networks(Network, Ensemble):
         Epochs without a better held-out loss after which a network stops; None: never.
     augment : dict or None
         Changes of the examples in training: ``{"flip": 0.5, "rotate": 1, "shift": 2,
-        "noise": 0.1}``: shares, pixels, and units of the inputs' spread.
+        "noise": 0.1, "errors": 1}``: shares, pixels, units of the inputs' spread, and of their
+        errors where `fit` is given ``ivar``.
+    adversarial : float
+        Train on examples, too, that are moved by so much along the sign of the loss's gradient
+        (Goodfellow et al. 2015), in units of the inputs' errors where `fit` is given ``ivar``, else
+        of their spread; 0: do not.
+    mc_dropout : int
+        So many thinned networks are made of each by its ``dropout`` layers, and all of them answer
+        (Gal & Ghahramani 2016); 0: dropout only serves the training.
+    checkpoint : str or None
+        A file in which the training leaves what it has reached, and from which it goes on if it was
+        interrupted; the weights are then those of an uninterrupted one, bit for bit. It needs
+        `random_state`.
     device : str
         ``"cpu"``, ``"cuda"``, or ``"auto"``: CUDA where there is one.
     random_state : int or None
@@ -62,10 +88,26 @@ class Networks(Network, Ensemble):
     """
 
     LAYERS: ClassVar[str]
-    layers: str | None
-    shape: Sequence[int] | None
-    x_center_: FloatArray
-    x_scale_: FloatArray
+    EPOCHS: ClassVar[int]
+    _ivar = None  # the inverse variances that `fit` is given, while it runs
+    layers: str | None = None
+    shape: Sequence[int] | None = None
+    n_members: int = 5
+    epochs: int | None = None
+    batch_size: int = 32
+    learning_rate: float = 3e-3
+    schedule: str = "cosine"
+    decay: float = 1e-2
+    sparsity: float = 0.0
+    validation: float = 0.15
+    patience: int | None = 60
+    augment: Mapping[str, float] | None = None
+    adversarial: float = 0.0
+    mc_dropout: int = 0
+    checkpoint: str | None = None
+    device: str = "cpu"
+    random_state: int | None = None
+    progress: bool = False
 
     @classmethod
     def conformance_options(cls) -> dict[str, Any]:
@@ -95,6 +137,16 @@ class Networks(Network, Ensemble):
             for k in range(self.module_.n)
         )
 
+    def _validate(self, X: Any, *, reset: bool, **how: Any) -> Any:
+        """Check X as other models do, but leave in its file what `fit` is given as a dataset."""
+        of_model: Any = super()
+        if not (reset and isinstance(X, h5py.Dataset)):
+            return of_model._validate(X, reset=reset, **how)
+        checked_dataset(X)
+        _, y = of_model._validate(np.zeros((len(X), 1)), reset=True, **how)
+        self.n_features_in_ = X.shape[1]
+        return X, y
+
     def to_device(self, device: str) -> Self:
         """Move the weights to another device and return the model."""
         self.module_.to(usable_device(device))
@@ -117,6 +169,10 @@ class Networks(Network, Ensemble):
                 raise StateError("'x_scale_' of the state must be positive.")
             checked_history(state)
             module = self._built(int(d or 0), self._numbers_of(state), state.get("weights_"))
+            if module.n != self.n_members:
+                raise StateError(
+                    f"the state holds {module.n} networks, but n_members is {self.n_members!r}."
+                )
         of_model: Any = super()
         of_model.set_state(state)
         if module is not None:
@@ -129,10 +185,27 @@ class Networks(Network, Ensemble):
 
     def _built(self, d: int, numbers: int, weights: Any) -> Members:
         """Build the networks from their weights in double precision, ready to predict."""
-        members = Members.of_state(
-            self.architecture, example_shape(self.shape, d), numbers, weights
-        )
+        members = Members.of_state(self.architecture, self._shape_of(d), numbers, weights)
+        if checked_passes(self.mc_dropout):
+            members = Passes.of(members, self.architecture, numbers, self.mc_dropout)
         return members.to(present_device(self.device), torch.float64).eval()
+
+    def _shape_of(self, d: int) -> tuple[int, ...]:
+        """Return the shape of one example, whose row has d numbers."""
+        return example_shape(self.shape, d)
+
+    def _examples(self, X: Any, fit: Rows) -> Examples:
+        """Return the inputs, to learn from those of some rows, and learn their units."""
+        me: Any = self
+        rows = examples(X, fit, missing="missing" in me.capabilities_)
+        rows.center, rows.scale = self._input_units(rows.learned(), rows.d)
+        rows.with_errors(input_ivar(self._ivar, X))
+        self.x_center_, self.x_scale_ = rows.center, rows.scale
+        return rows
+
+    def _input_units(self, X: Iterable[FloatArray], d: int) -> tuple[FloatArray, FloatArray]:
+        """Return centre and spread (d,) of the inputs, which come in pieces."""
+        return input_units(X, self._shape_of(d))
 
     def _scaled(self, X: FloatArray) -> FloatArray:
         return (X - self.x_center_) / self.x_scale_

@@ -13,26 +13,34 @@ _CONVOLUTION = (
     "LeCun Y., Bottou L., Bengio Y. & Haffner P. 1998, Proc. IEEE 86, 2278, doi:10.1109/5.726791"
 )
 
+_GATES = "Cho K. et al. 2014, EMNLP, doi:10.3115/v1/D14-1179"
+_FORGETTING = "Che Z. et al. 2018, Sci. Rep. 8, 6085, doi:10.1038/s41598-018-24271-9"
+_RESIDUAL = "He K., Zhang X., Ren S. & Sun J. 2016, CVPR, doi:10.1109/CVPR.2016.90"
+_AUTOENCODER = (
+    "Kingma D. P. & Welling M. 2014, ICLR, doi:10.48550/arXiv.1312.6114",
+    "Lucas J., Tucker G., Grosse R. & Norouzi M. 2019, NeurIPS 32, doi:10.48550/arXiv.1911.02469",
+)
 
-def _emulator(name: str, target: str, summary: str, *reference: str) -> Method:
+
+def _emulator(name: str, target: str, summary: str, *reference: str, can: str = "") -> Method:
     return Method(
         name=name,
         target=f"equatorium_nets.{target}",
         roles=("network", "ensemble", "emulator"),
         summary=summary,
-        capabilities=("variance", "covariance", "noise", "gradient", "gpu"),
+        capabilities=("variance", "covariance", "noise", "gradient", "gpu", *can.split()),
         requires=("torch",),
         reference=reference,
     )
 
 
-def _classifier(name: str, target: str, summary: str, *reference: str) -> Method:
+def _classifier(name: str, target: str, summary: str, *reference: str, can: str = "") -> Method:
     return Method(
         name=name,
         target=f"equatorium_nets.{target}",
         roles=("network", "ensemble", "classifier"),
         summary=summary,
-        capabilities=("gpu",),
+        capabilities=("gpu", *can.split()),
         requires=("torch",),
         reference=reference,
     )
@@ -55,4 +63,44 @@ def register_networks() -> Iterable[Method]:
         "Convolutional networks that give probabilities",
         _CONVOLUTION,
         _CALIBRATED,
+    )
+    yield _emulator(
+        "rnn",
+        "rnn:RNN",
+        "Recurrent networks over series with gaps that give a Gaussian",
+        _GATES,
+        _FORGETTING,
+        can="missing",
+    )
+    yield _classifier(
+        "rnn-classifier",
+        "rnn:RNNClassifier",
+        "Recurrent networks over series with gaps that give probabilities",
+        _GATES,
+        _FORGETTING,
+        can="missing",
+    )
+    yield _emulator(
+        "resnet", "resnet:ResNet", "Residual networks that give a Gaussian", _RESIDUAL, _ENSEMBLE
+    )
+    yield _classifier(
+        "resnet-classifier",
+        "resnet:ResNetClassifier",
+        "Residual networks that give probabilities",
+        _RESIDUAL,
+        _CALIBRATED,
+    )
+
+
+@hookimpl
+def register_embedders() -> Iterable[Method]:
+    """Networks that map rows to coordinates and back."""
+    yield Method(
+        name="vae",
+        target="equatorium_nets.vae:VAE",
+        roles=("network", "embedder"),
+        summary="Variational autoencoder, with errors, gaps and labels",
+        capabilities=("inverse", "noise", "missing", "gpu"),
+        requires=("torch",),
+        reference=_AUTOENCODER,
     )

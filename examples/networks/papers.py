@@ -1,0 +1,54 @@
+"""Networks of papers, written in words: their parameters and map sizes.
+
+python papers.py  ->  the table
+"""
+
+from equatorium_nets.layers import network, shapes
+from equatorium_nets.resnet import BLOCKS, residual_layers
+
+LEAKY_FIRST = "conv(32, 5) leaky conv(32, 3, 1, 1) leaky pool(2)"
+CONV64 = "conv(64, 3, 1, 1) leaky " * 3 + "pool(2)"
+CONV128 = "conv(128, 3, 1, 1) leaky " * 3 + "pool(2)"
+
+# Name -> layers, shape of an example, outputs.
+NETWORKS = {
+    # Two hidden layers of 5, tanh; a committee has ten. Bailer-Jones 1997 (spectra of 821 pixels).
+    "Bailer-Jones 1997": ("dense(5) tanh dense(5) tanh", (821,), 1),
+    # The lecture's, on as many pixels.
+    "lecture, n-250-100-1": ("dense(250) relu dense(100) relu", (821,), 1),
+    # Their table 1: eight convolutions, three dense layers; dropout after the first two of these.
+    "Kim & Brunner 2017": (
+        f"{LEAKY_FIRST} {CONV64} {CONV128} flatten dense(2048) leaky dropout(0.5) "
+        "dense(2048) leaky dropout(0.5)",
+        (5, 44, 44),
+        2,
+    ),
+    # A 34-layer residual network (He et al. 2016) with one output. Theirs has batch norms; ours,
+    # norms of one example, with as many parameters.
+    "Wu & Boada 2019": (residual_layers(64, BLOCKS), (3, 128, 128), 1),
+    # Pairs of filters as the lecture gives them for its first network; sizes of kernels (3), of
+    # the dense layer (none) and of the images (30) are assumed: the paper's own were not at hand.
+    "Gieseke et al. 2017, pairs": (
+        " ".join(
+            f"conv({a}, 3, 1, 1) relu conv({b}, 3, 1, 1) relu pool(2)"
+            for a, b in ((32, 64), (64, 128), (128, 256))
+        ),
+        (3, 30, 30),
+        2,
+    ),
+}
+
+
+def counted(name):
+    """Return how many numbers a network learns, and the sizes of its maps, each one once."""
+    layers, shape, outputs = NETWORKS[name]
+    count = sum(p.numel() for p in network(layers, shape, outputs).parameters())
+    maps = dict.fromkeys(found for found in shapes(layers, shape) if len(found) == 3)
+    return count, list(maps)
+
+
+if __name__ == "__main__":
+    for name, (_, shape, _) in NETWORKS.items():
+        count, maps = counted(name)
+        sizes = " -> ".join("x".join(map(str, size)) for size in (shape, *maps))
+        print(f"{name}: {count:,} parameters; {sizes}")

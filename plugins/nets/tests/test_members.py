@@ -1,0 +1,153 @@
+"""Edges: little data, constant columns, rare classes, wrong states, PyTorch's own generator."""
+
+import numpy as np
+import pytest
+import torch
+
+import equatorium as eq
+import equatorium_nets.cnn as convolutional
+from equatorium.errors import InputError
+from equatorium_nets.fitting import example_shape, held_out, output_units
+from equatorium_nets.heads import best_widening
+from equatorium_nets.layers import network
+from equatorium_nets.members import Members
+from equatorium_nets.mlp import MLP, MLPClassifier
+
+TINY = {"layers": "dense(4) tanh", "n_members": 1, "epochs": 3, "random_state": 0}
+
+
+def test_neither_fitting_nor_loading_moves_the_generator_of_pytorch(tmp_path):
+    before = torch.random.get_rng_state()
+    MLP(**TINY).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]).save(tmp_path / "net.h5")
+    eq.load(tmp_path / "net.h5")
+    assert before.equal(torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("head", ["mse", "gaussian", "mixture", "quantile", "flow"])
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_a_constant_output_of_few_runs_is_predicted(head, n):
+    X = np.linspace(0.0, 1.0, n)[:, None]
+    got = MLP(head=head, **TINY).fit(X, np.full(n, 0.1)).predict_dist(np.array([[0.3]]))
+    assert np.isfinite(got.mean).all() and np.isfinite(got.variance).all()
+    assert abs(got.mean[0, 0] - 0.1) < 1.5  # no unit is left but 1
+
+
+def test_a_constant_input_may_change_later():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.random(30), np.full(30, 0.1)])  # its mean is not quite 0.1
+    model = MLP(**{**TINY, "layers": "dense(4) linear"}).fit(X, X[:, 0])
+    assert model.x_scale_[1] == 1.0
+    near, far = model.predict([[0.5, 0.1], [0.5, 0.2]])
+    assert abs(far - near) < 1.0
+
+
+def test_a_wild_run_of_large_noise_sets_no_units():
+    rng = np.random.default_rng(1)
+    Y = rng.normal(3.0, 2.0, (200, 1))
+    noise = np.full((200, 1), 1e-4)
+    Y[0], noise[0] = 1e9, 1e20
+    center, spread = output_units(Y, noise)
+    assert abs(center[0] - 3.0) < 0.5
+    assert 1.6 < spread[0] < 2.4
+    assert output_units(Y)[1][0] > 1e6
+
+
+def test_noise_beyond_all_measure_is_ignored():
+    X = np.linspace(-1.0, 1.0, 40)[:, None]
+    noise = np.full(40, 1e-4)
+    noise[3] = 1e60
+    got = MLP(**TINY).fit(X, X[:, 0], noise=noise).predict_dist(X)
+    assert np.isfinite(got.mean).all()
+
+
+def test_squares_without_held_out_runs_have_the_width_of_residuals():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1.0, 1.0, (300, 1))
+    y = 5.0 * X[:, 0] + 0.2 * rng.normal(size=300)
+    how = {"layers": "", "validation": 0.0, "n_members": 1, "epochs": 40, "learning_rate": 0.05}
+    std = MLP(head="mse", **how, random_state=0).fit(X, y).predict_dist(X[:1]).std
+    assert 0.18 < std[0, 0] < 0.25
+
+
+def test_no_class_is_held_out_as_a_whole():
+    codes = np.array([0] * 30 + [1, 2])
+    for seed in range(20):
+        fit, held = held_out(32, 0.3, np.random.default_rng(seed), codes)
+        assert set(codes[fit]) == {0, 1, 2}
+        assert sorted([*fit, *held]) == list(range(32))
+
+
+def test_one_class_is_certain():
+    model = MLPClassifier(**TINY).fit(np.zeros((5, 2)), ["star"] * 5)
+    assert model.predict_proba([[1.0, 2.0]]).tolist() == [[1.0]]
+
+
+def test_a_class_weight_of_no_class_is_refused():
+    X, y = np.arange(6.0)[:, None], ["a", "b"] * 3
+    with pytest.raises(InputError, match="'c'"):
+        MLPClassifier(**TINY, class_weight={"a": 1.0, "c": 2.0}).fit(X, y)
+    MLPClassifier(**TINY, class_weight={"a": 1.0, "b": 1.0, "c": 2.0}).fit(X, y)  # a fold without c
+    with pytest.raises(InputError, match="number from 0"):
+        MLPClassifier(**TINY, class_weight={"a": -1.0}).fit(X, y)
+
+
+def test_images_of_odd_size_and_a_last_batch_of_one():
+    X = np.random.default_rng(0).normal(size=(34, 2 * 7 * 5))
+    layers = "conv(4, 3, 1, 1) norm relu pool(2)"
+    options = {**TINY, "layers": layers, "shape": (2, 7, 5), "validation": 0.0, "batch_size": 33}
+    model = convolutional.CNN(**options).fit(X, X[:, 0])
+    one = model.predict_dist(X[:1])
+    np.testing.assert_allclose(one.mean, model.predict_dist(X).mean[:1], atol=1e-12)
+
+
+def test_many_rows_go_through_in_blocks():
+    members = Members.drawn("dense(3) tanh", (2**18,), 1, [0, 1]).to(torch.float64)
+    assert members.rows == 2
+    X = np.random.default_rng(0).normal(size=(3, 2**18))
+    whole = members.shared(members.tensor(X)).detach().numpy()
+    np.testing.assert_allclose(members.predict(X), whole, atol=1e-12)
+
+
+def test_a_huge_network_is_not_built_to_be_measured():
+    layers = "dense(1000000) relu dense(1000000)"  # four terabytes
+    assert all(p.is_meta for p in network(layers, (2,), 1).parameters())
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [("dense(inf)", (3,)), ("dense(1e300)", (3,)), ("leaky(nan)", (3,)), ("norm", (1,))],
+)
+def test_numbers_that_are_none_are_refused(layers, shape):
+    with pytest.raises(InputError):
+        network(layers, shape, 1)
+
+
+def test_a_norm_of_small_maps_leaves_something():
+    plan = network("conv(8, 3) norm", (1, 3, 3), 2)
+    assert plan[1].num_groups == 1  # eight groups would hold one number each
+    assert network("conv(32, 3) norm", (1, 20, 20), 2)[1].num_groups == 8
+
+
+@pytest.mark.parametrize("shape", [5, "12", (0, 2), (3,), (1, 1, 1, 2), None])
+def test_shapes_that_are_none(shape):
+    if shape is None:
+        assert example_shape(None, 2) == (2,)
+        return
+    with pytest.raises(InputError):
+        example_shape(shape, 2)
+
+
+def test_a_part_of_no_weight_spoils_no_widening():
+    mean = np.array([0.0, 1e9]).reshape(2, 1, 1) * np.ones((2, 50, 1))
+    weight = np.array([[1.0], [0.0]]) * np.ones((2, 50))
+    y = np.random.default_rng(0).normal(size=(50, 1))
+    zero = np.zeros((50, 1))
+    got = best_widening(weight, mean, np.ones((2, 50, 1)), y, zero)
+    alone = best_widening(weight[:1], mean[:1], np.ones((1, 50, 1)), y, zero)
+    np.testing.assert_array_equal(got, alone)
+
+
+@pytest.mark.parametrize("head", [["mse"], 3, "flows"])
+def test_a_head_that_is_none_is_refused(head):
+    with pytest.raises(InputError, match="there is no head"):
+        MLP(**TINY, head=head).fit([[0.0], [1.0]], [0.0, 1.0])
