@@ -165,7 +165,7 @@ def test_groups_that_are_none():
     for k in range(5):
         assert len(set(star[deal(18, "a test", star) == k])) in (1, 2)
     assert model.fold_.max() == 4
-    with pytest.raises(errors.ShapeError, match=r"each of 18 runs, not \(3,\)"):
+    with pytest.raises(errors.ShapeError, match=r"each of 18 rows, not \(3,\)"):
         Conformal(Ridge()).fit(X, y, groups=star[:3])
     with pytest.raises(errors.InputError, match="at least 2 groups of runs, but there is 1"):
         Conformal(Ridge()).fit(X, y, groups=np.zeros(18))

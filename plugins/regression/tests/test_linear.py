@@ -110,6 +110,14 @@ def test_slopes_of_a_polynomial_that_is_held_back():
     assert_allclose(same.predict_dist_vjp(far, np.ones((50, 1)), np.ones((50, 1, 1))), 0.0)
 
 
+def test_the_covariance_across_points_far_away_is_that_of_each():
+    X, y, _, _ = cubes(60)
+    model = eq.emulator("polynomial", degree=4).fit(X, y)
+    far = np.array([[1e6, 1e6], [-1e20, 1e20], [1e30, 1e30]])
+    joint = model.predict_joint(far, 0)
+    assert_allclose(np.diagonal(joint), model.predict_dist(far).variance[:, 0], rtol=1e-8)
+
+
 def test_the_degree_is_that_of_the_truth():
     X = np.random.default_rng(1).random((80, 2))
     y = 1 + X[:, 0] ** 2 * X[:, 1] + 0.01 * np.random.default_rng(2).normal(size=80)

@@ -140,3 +140,13 @@ def test_inputs_far_from_zero_lose_no_digits(runs):
     assert np.abs(near.predict(X) - far.predict(X + 2450000.0)).max() < 0.05
     theirs = RandomForestRegressor(5, random_state=0).fit(X + 2450000.0, Y)
     assert np.abs(theirs.predict(X + 2450000.0) - near.predict(X)).max() > 0.5
+
+
+@pytest.mark.parametrize("name", ["tree", "forest"])
+def test_outputs_that_change_later_change_no_model(name):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = X[:, 0].copy()
+    model = eq.emulator(name).fit(X.copy(), y)
+    before = model.predict_dist(X).quantile(0.7)
+    y[:] = 0.0
+    np.testing.assert_array_equal(model.predict_dist(X).quantile(0.7), before)

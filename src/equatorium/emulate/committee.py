@@ -10,6 +10,7 @@ from sklearn.base import clone
 from equatorium import registry
 from equatorium.checks import FloatArray
 from equatorium.emulate.folds import deal
+from equatorium.emulate.grouped import Grouped, Labels, told
 from equatorium.emulate.nesting import checked_members, refuse_loops
 from equatorium.emulate.stacking import as_mixture, held_out_scores, pruned_weights
 from equatorium.errors import InputError, StateError, did_you_mean
@@ -22,7 +23,7 @@ _RULES = ("stack", "average", "best")
 _NESTED = "members__"
 
 
-class Committee(Ensemble, Emulator):
+class Committee(Ensemble, Grouped):
     r"""Emulators that answer together: a mixture of their predictions.
 
     .. math:: p(y | \theta) = \sum_k w_k\, p_k(y | \theta)
@@ -121,7 +122,9 @@ class Committee(Ensemble, Emulator):
         X = self._validate_query(X)
         return np.stack([member.predict_dist(X).mean for member in self.members_])
 
-    def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+    def _fit(
+        self, X: FloatArray, Y: FloatArray, noise: FloatArray | None, groups: Labels = None
+    ) -> None:
         given = self._given()
         for i, member in enumerate(given):
             if "variance" not in member.capabilities_:
@@ -131,13 +134,14 @@ class Committee(Ensemble, Emulator):
                     f"equatorium.Conformal({type(member).__name__}(...))."
                 )
         judged = self.rule != "average" and len(given) > 1
-        fold = deal(len(X), f"A Committee with the rule {self.rule!r}") if judged else None
+        why = f"A Committee with the rule {self.rule!r}"
+        fold = deal(len(X), why, groups) if judged else None
         fitted, scores, failures = {}, np.full((len(given), *Y.shape), np.nan), {}
         for i, member in enumerate(given):
             try:
                 if fold is not None:
-                    scores[i] = held_out_scores(member, X, Y, noise, fold)
-                fitted[i] = clone(member).fit(X, Y, noise=noise)
+                    scores[i] = held_out_scores(member, X, Y, noise, fold, groups)
+                fitted[i] = clone(member).fit(X, Y, noise=noise, **told(member, groups))
             except Exception as error:  # a member may fail in any way; the others go on
                 failures[i] = f"member {i}, {member!r:.80}, failed: {error}"
                 last = error

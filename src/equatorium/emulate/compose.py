@@ -9,6 +9,7 @@ from sklearn.base import clone
 from equatorium import registry
 from equatorium.checks import FloatArray
 from equatorium.emulate.folds import deal
+from equatorium.emulate.grouped import Grouped, Labels, told
 from equatorium.emulate.nesting import refuse_loops
 from equatorium.errors import InputError, StateError
 from equatorium.interfaces.embedder import Embedder
@@ -17,7 +18,7 @@ from equatorium.interfaces.model import state_array
 from equatorium.records.prediction import Gaussian, Prediction
 
 
-class Embedded(Emulator):
+class Embedded(Grouped):
     r"""An emulator of latent coordinates, carried back to the outputs with all its uncertainty.
 
     With ``on="y"`` the embedder compresses the outputs, :math:`y \approx g(z)`, the emulator
@@ -72,21 +73,24 @@ class Embedded(Emulator):
         carries_noise = "noise" in embedder.capabilities_ and hasattr(embedder, "transform_dist")
         return able if carries_noise else able - {"noise"}
 
-    def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+    def _fit(
+        self, X: FloatArray, Y: FloatArray, noise: FloatArray | None, groups: Labels = None
+    ) -> None:
         embedder, emulator = map(clone, self._parts())
+        more = told(emulator, groups)
         if self.on != "y":
             self.embedder_ = embedder.fit(X)
-            self.emulator_ = emulator.fit(embedder.transform(X), Y, noise=noise)
+            self.emulator_ = emulator.fit(embedder.transform(X), Y, noise=noise, **more)
             self.truncation_ = np.zeros(Y.shape[1])
             return
-        self.truncation_ = truncation(embedder, Y, noise)
+        self.truncation_ = truncation(embedder, Y, noise, groups)
         ivar = _weights(noise)
         self.embedder_ = embedder.fit(Y, ivar=ivar)
         if ivar is None:
-            self.emulator_ = emulator.fit(X, embedder.transform(Y))
+            self.emulator_ = emulator.fit(X, embedder.transform(Y), **more)
         else:
             latent = embedder.transform_dist(Y, ivar=ivar)
-            self.emulator_ = emulator.fit(X, latent.mean, noise=latent.variance)
+            self.emulator_ = emulator.fit(X, latent.mean, noise=latent.variance, **more)
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
         if self.on != "y":
@@ -123,7 +127,9 @@ class Embedded(Emulator):
         return embedder, emulator
 
 
-def truncation(embedder: Any, Y: FloatArray, noise: FloatArray | None = None) -> FloatArray:
+def truncation(
+    embedder: Any, Y: FloatArray, noise: FloatArray | None = None, groups: Labels = None
+) -> FloatArray:
     """Measure what an embedder leaves out of rows that it has not seen.
 
     Parameters
@@ -133,13 +139,15 @@ def truncation(embedder: Any, Y: FloatArray, noise: FloatArray | None = None) ->
     Y : ndarray, shape (n, p)
     noise : ndarray, shape (n, p), optional
         The declared variance of Y, which is not the embedder's fault and is taken off.
+    groups : ndarray, shape (n,), optional
+        Rows of one group are left out together.
 
     Returns
     -------
     ndarray, shape (p,)
         The mean squared error of the reconstruction, over at most five folds.
     """
-    fold = deal(len(Y), "What an embedder leaves out of unseen rows")
+    fold = deal(len(Y), "What an embedder leaves out of unseen rows", groups)
     ivar, squares, own = _weights(noise), np.empty_like(Y), np.zeros_like(Y)
     for k in np.unique(fold):
         held = fold == k

@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 from equatorium import registry
 from equatorium.checks import FloatArray, finite, floats
 from equatorium.emulate.folds import deal
+from equatorium.emulate.grouped import Grouped, Labels, told
 from equatorium.emulate.nesting import refuse_loops
 from equatorium.errors import InputError, ShapeError, StateError
 from equatorium.interfaces.emulator import Emulator
@@ -21,7 +22,7 @@ _MOST = 200  # enough for intervals of 99 %, few enough for a thousand points at
 _TINY = 1e-100
 
 
-class Conformal(Emulator):
+class Conformal(Grouped):
     r"""Any predictor of points, with the distribution of its errors on runs that it has not seen.
 
     The predictor is fitted five times, each time without one fold k(i) of the runs. Run i leaves
@@ -103,23 +104,8 @@ class Conformal(Emulator):
         # Gaps in the inputs are the predictor's affair.
         return self.capabilities | ({"missing"} if takes_gaps(predictor) else set())
 
-    def fit(self, X: Any, y: Any, *, noise: Any = None, groups: Any = None) -> Self:
-        """Learn the predictors and their errors; see `equatorium.Emulator.fit`.
-
-        Parameters
-        ----------
-        X, y, noise
-            As of every emulator.
-        groups : array_like, shape (n,), optional
-            Runs of one group (spectra of one star) share what runs of another do not: no predictor
-            is asked about a group that it has seen.
-        """
-        X, Y, noise = self._validate_fit(X, y, noise)
-        self._fit(X, Y, noise, groups)
-        return self._finish()
-
     def _fit(
-        self, X: FloatArray, Y: FloatArray, noise: FloatArray | None, groups: Any = None
+        self, X: FloatArray, Y: FloatArray, noise: FloatArray | None, groups: Labels = None
     ) -> None:
         predictor = self._given()
         fold = deal(len(X), "Conformal", groups)
@@ -128,8 +114,9 @@ class Conformal(Emulator):
         for k in range(fold.max() + 1):
             held = fold == k
             learn = None if noise is None else noise[~held]
+            apart = None if groups is None else groups[~held]
             try:
-                fitted = learned(predictor, X[~held], Y[~held], learn)
+                fitted = learned(predictor, X[~held], Y[~held], learn, apart)
                 residuals[held] = Y[held] - points_of(fitted, X[held], Y.shape[1])
             except Exception as error:  # a predictor may fail in any way
                 raise InputError(
@@ -141,7 +128,7 @@ class Conformal(Emulator):
         some = np.sort(np.random.default_rng(1).permutation(len(X))[:_MOST])
         self.fold_ = fold[some]
         # Of exchangeable groups the new one is one more: its rank is that of a whole group.
-        each = 1.0 if groups is None else len(some) / len(np.unique(np.asarray(groups)))
+        each = 1.0 if groups is None else len(some) / len(np.unique(groups))
         self.residuals_ = outwards(_without(residuals, noise)[some], max(1, round(each)))
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
@@ -190,12 +177,15 @@ def takes_gaps(predictor: Any) -> bool:
     return bool(get_tags(first).input_tags.allow_nan)
 
 
-def learned(predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> Any:
+def learned(
+    predictor: Any, X: FloatArray, Y: FloatArray, noise: FloatArray | None, groups: Labels = None
+) -> Any:
     """Fit a clone, with what it can make use of."""
     fresh = clone(predictor)
+    more = told(fresh, groups)
     if isinstance(fresh, Emulator):
-        return fresh.fit(X, Y, noise=noise if "noise" in fresh.capabilities_ else None)
-    return fresh.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y)
+        return fresh.fit(X, Y, noise=noise if "noise" in fresh.capabilities_ else None, **more)
+    return fresh.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y, **more)
 
 
 def points_of(fitted: Any, X: FloatArray, p: int) -> FloatArray:

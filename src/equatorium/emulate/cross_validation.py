@@ -18,7 +18,8 @@ from sklearn.model_selection import (
 from equatorium.checks import FloatArray, Rng, finite, floats, generator, same_length
 from equatorium.emulate.candidates import kept, models_of, task_of
 from equatorium.emulate.comparison import Comparison
-from equatorium.emulate.conformal import Conformal
+from equatorium.emulate.folds import group_labels
+from equatorium.emulate.grouped import told
 from equatorium.emulate.held_out import HeldOut, HeldOutClasses, Scale
 from equatorium.emulate.scores import CLASSIFICATION, REGRESSION, check_bound, choose
 from equatorium.errors import InputError, ShapeError
@@ -66,7 +67,8 @@ def compare(
         An int deals rows at random, classes evenly.
     groups : array_like, shape (n,), optional
         Rows of one group (spectra of one supernova) are never on both sides, nor in two of the
-        folds that `Conformal` deals of the rows to learn from.
+        folds that composites, such as `Conformal`, deal of the rows to learn from. Of `Runs` those
+        of the good ones.
     scores : iterable of str, optional
         See `score`; by default all. The first one ranks.
     scale, outlier
@@ -212,16 +214,6 @@ def split(table: Table, cv: Any, groups: Any, task: str, rng: np.random.Generato
     return folds
 
 
-def group_labels(groups: Any, n: int) -> npt.NDArray[Any] | None:
-    """Check the groups, one a row."""
-    if groups is None:
-        return None
-    labels = np.asarray(groups)
-    if labels.shape != (n,):
-        raise ShapeError(f"groups must name the group of each of {n} rows, not {labels.shape}.")
-    return labels
-
-
 def _chosen(rows: npt.NDArray[np.intp], given: Any) -> npt.NDArray[np.intp]:
     """Take rows by their numbers or by a mask."""
     index = np.asarray(given if isinstance(given, np.ndarray) else list(given))
@@ -247,8 +239,8 @@ def _one_fold(
     more: dict[str, Any] = {}
     if noise is not None and isinstance(fresh, Emulator) and "noise" in fresh.capabilities_:
         more["noise"] = noise[train]
-    if groups is not None and isinstance(fresh, Conformal):
-        more["groups"] = groups[train]
+    if groups is not None:
+        more |= told(fresh, groups[train])
     fresh.fit(X[train], y[train], **more)
     middle = time.perf_counter()
     blocks = predictions(fresh, X[test])

@@ -13,7 +13,8 @@ import numpy as np
 from equatorium.checks import FloatArray, Rng, generator, read_only
 from equatorium.emulate.candidates import kept, task_of
 from equatorium.emulate.comparison import Comparison
-from equatorium.emulate.cross_validation import as_table, compare, group_labels, split
+from equatorium.emulate.cross_validation import as_table, compare, split
+from equatorium.emulate.folds import group_labels
 from equatorium.errors import InputError
 from equatorium.records.base import Record
 

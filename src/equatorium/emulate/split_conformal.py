@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import is_regressor
 
 from equatorium import registry
 from equatorium.checks import FloatArray
 from equatorium.emulate.conformal import learned, outwards, points_of, takes_gaps
+from equatorium.emulate.grouped import Grouped, Labels
 from equatorium.emulate.nesting import refuse_loops
 from equatorium.errors import InputError, StateError
 from equatorium.interfaces.emulator import Emulator
@@ -19,7 +21,7 @@ _MOST = 2000
 _NARROW = 0.1  # of the median width: no place has narrower errors than this
 
 
-class SplitConformal(Emulator):
+class SplitConformal(Grouped):
     r"""Any predictor of points, with its errors on held-out runs, scaled by a local width.
 
     A share of the runs is held out. With the predictor f and the width s learned on the others, and
@@ -59,7 +61,8 @@ class SplitConformal(Emulator):
     -----
     Beside `Conformal`: one predictor in place of five, a promise of :math:`1 - \alpha` in place of
     :math:`1 - 2\alpha`, errors that differ from place to place; at the price of the runs held out.
-    Declared noise is not taken off: give none.
+    Declared noise is not taken off: give none. Groups are held out as a whole, a share of their
+    number; the promise is then for runs of a new group, as with `Conformal`.
 
     References
     ----------
@@ -90,33 +93,45 @@ class SplitConformal(Emulator):
         gaps = all(takes_gaps(part) for part in self._given() if part is not None)
         return self.capabilities | ({"missing"} if gaps else set())
 
-    def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+    def _fit(
+        self, X: FloatArray, Y: FloatArray, noise: FloatArray | None, groups: Labels = None
+    ) -> None:
         predictor, scale = self._given()
-        n, p = Y.shape
-        if not isinstance(self.held, float | np.floating) or not 0 < self.held < 0.5:
-            raise InputError(f"held must be a share between 0 and 0.5, but it is {self.held!r}.")
-        count = max(1, round(self.held * n))
-        parts = 2 if scale is None else 3
-        if n < parts:
-            raise InputError(f"SplitConformal needs at least {parts} runs, but n_samples={n}.")
-        order = np.random.default_rng(self.random_state).permutation(n)
-        calibrate, rest = order[:count], order[count:]
+        p = Y.shape[1]
+        one = np.arange(len(X)) if groups is None else np.unique(groups, return_inverse=True)[1]
+        calibrate, aside, rest = self._shares(one, scale is not None)
+        tell = (lambda rows: None) if groups is None else (lambda rows: groups[rows])
         self.scale_ = None
-        if scale is not None:
-            count = min(count, len(rest) - 1)
-            aside, rest = rest[:count], rest[count:]
-        self.predictor_ = learned(predictor, X[rest], Y[rest], None)
+        self.predictor_ = learned(predictor, X[rest], Y[rest], None, tell(rest))
         self.floor_ = np.zeros(p)
         if scale is not None:
             size = np.abs(Y[aside] - points_of(self.predictor_, X[aside], p))
             self.floor_ = np.maximum(_NARROW * np.median(size, axis=0), 1e-12 * (1 + Y.std(axis=0)))
-            self.scale_ = learned(scale, X[aside], size, None)
+            self.scale_ = learned(scale, X[aside], size, None, tell(aside))
         elif self.scale == "own":
             size = self._width(X[rest], p)
             self.floor_ = np.maximum(_NARROW * np.median(size, axis=0), 1e-12 * (1 + Y.std(axis=0)))
+        calibrate = calibrate[:_MOST]  # any subset of exchangeable runs keeps the promise
         error = Y[calibrate] - points_of(self.predictor_, X[calibrate], p)
-        # Any subset of exchangeable runs keeps the promise.
-        self.residuals_ = outwards((error / self._width(X[calibrate], p))[:_MOST])
+        each = len(calibrate) / len(np.unique(one[calibrate]))
+        self.residuals_ = outwards(error / self._width(X[calibrate], p), max(1, round(each)))
+
+    def _shares(self, one: npt.NDArray[np.intp], widths: bool) -> list[npt.NDArray[np.intp]]:
+        """Choose runs to calibrate, to learn widths and to learn the rest, by groups 0, 1, ..."""
+        if not isinstance(self.held, float | np.floating) or not 0 < self.held < 0.5:
+            raise InputError(f"held must be a share between 0 and 0.5, but it is {self.held!r}.")
+        n, count = len(one), int(one.max()) + 1
+        parts = 3 if widths else 2
+        if count < parts:
+            what = f"n_samples={n}" if n == count else f"{n} runs are of {count}"
+            raise InputError(
+                f"SplitConformal needs at least {parts} runs, or groups of them, but {what}."
+            )
+        held = max(1, round(self.held * count))
+        more = min(held, count - held - 1) if widths else 0
+        turn = np.argsort(np.random.default_rng(self.random_state).permutation(count))[one]
+        order = np.argsort(turn, kind="stable")
+        return np.split(order, np.searchsorted(turn[order], [held, held + more]))
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
         p = self.residuals_.shape[1]

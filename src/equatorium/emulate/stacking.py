@@ -21,6 +21,7 @@ from scipy.special import logsumexp
 from sklearn.base import clone
 
 from equatorium.checks import FloatArray
+from equatorium.emulate.grouped import Labels, told
 from equatorium.errors import InputError
 from equatorium.records.prediction import Mixture, Prediction
 
@@ -82,6 +83,7 @@ def held_out_scores(
     Y: FloatArray,
     noise: FloatArray | None,
     fold: npt.NDArray[np.intp],
+    groups: Labels = None,
 ) -> FloatArray:
     """Log density of every value, predicted by a clone that has not seen its fold.
 
@@ -92,6 +94,8 @@ def held_out_scores(
     noise : ndarray, shape (n, p), optional
         Declared variance: the clones learn with it, and it is added where values are scored.
     fold : ndarray of int, shape (n,)
+    groups : ndarray, shape (n,), optional
+        Those of a fold lie in it as a whole; the clones are told where they ask.
 
     Returns
     -------
@@ -104,7 +108,8 @@ def held_out_scores(
     for k in np.unique(fold):
         held = fold == k
         learn, added = (None, 0.0) if noise is None else (noise[~held], noise[held])
-        fitted = clone(emulator).fit(X[~held], Y[~held], noise=learn)
+        more = {} if groups is None else told(emulator, groups[~held])
+        fitted = clone(emulator).fit(X[~held], Y[~held], noise=learn, **more)
         mixture = as_mixture(fitted.predict_dist(X[held]))
         with np.errstate(over="ignore"):
             scores[held] = _log_densities(mixture, Y[held], added + floor)

@@ -105,11 +105,13 @@ class HMF(Streamed):
     def _learn(self, blocks: Blocks) -> None:
         self._check(blocks)
         few = max(_FEW, 20 * self.n_components, min(blocks.n // 4, _MANY))
-        X, ivar = sample = blocks.sample(few)
+        X, ivar = blocks.sample(few)
+        if not _seen(ivar):  # any block that says something
+            X, ivar = next(((x, w) for x, w in blocks if _seen(w)), (X, ivar))
         now = self._start(X, ivar)
-        if blocks.n >= 2 * len(X) and (ivar is None or ivar.any()):
+        if blocks.n >= 2 * len(X) and _seen(ivar):
             # Most rounds are done on few rows: all of them have less to add.
-            now, _ = self._maximised(now, [sample], _COARSE * self.tol)
+            now, _ = self._maximised(now, Blocks(X, ivar), _COARSE * self.tol)
         now, costs = self._maximised(now, blocks, self.tol)
         self.mean_, self.components_, self.spread_ = now.mean, now.components, now.spread
         self.scatter_, self.costs_ = float(np.sqrt(now.scatter2)), np.array(costs)
@@ -216,3 +218,8 @@ class HMF(Streamed):
             check_number(state, "scatter_")
             check_number(state, "n_iter_", int)
         return super().set_state(state)
+
+
+def _seen(ivar: FloatArray | None) -> bool:
+    """Tell whether any value was observed."""
+    return ivar is None or bool(ivar.any())

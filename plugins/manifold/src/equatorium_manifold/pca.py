@@ -56,7 +56,8 @@ class PCA(Streamed):
         else:
             found = self._whole(blocks.take(slice(None))[0])
         for name in ("components_", "mean_", "explained_variance_", "explained_variance_ratio_"):
-            setattr(self, name, np.asarray(getattr(found, name), dtype=float))
+            # As from a file, to the last bit: how products round depends on the order in memory.
+            setattr(self, name, np.array(getattr(found, name), dtype=float, order="C"))
 
     def _incremental(self, blocks: Blocks) -> Any:
         k = min(blocks.n, blocks.p) if self.n_components is None else self.n_components

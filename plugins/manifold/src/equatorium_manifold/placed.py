@@ -55,7 +55,7 @@ class Placed(Embedder):
             raise InputError(f"{name}: {error}") from error
         if not np.isfinite(places).all():
             raise InputError(f"{name} found no finite places for these rows; scale X, or try pca.")
-        self.rows_, self.embedding_ = X, np.array(places, dtype=float, order="C")
+        self.rows_, self.embedding_ = X.copy(), np.array(places, dtype=float, order="C")
         tried = self._missed()
         self.reach_ = min(tried, key=lambda reach: float((tried[reach] ** 2).sum()))
         self.inverse_error_ = tried[self.reach_]

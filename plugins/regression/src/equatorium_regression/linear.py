@@ -136,7 +136,7 @@ class Linear(Emulator):
         mean, gain = self._moments(features)
         less = self._limited(mean, gain)[1]
         ratio = np.divide(less, gain, out=np.ones_like(gain), where=gain > 0)[:, j]
-        return K * np.sqrt(np.outer(ratio, ratio)) + self.scatter_[j] * np.eye(len(K))
+        return K * np.outer(np.sqrt(ratio), np.sqrt(ratio)) + self.scatter_[j] * np.eye(len(K))
 
     def predict_dist_vjp(self, X, mean_bar, cov_bar):
         """Return the slope (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * cov)`` with X."""

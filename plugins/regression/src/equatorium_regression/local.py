@@ -42,7 +42,7 @@ class Local(Emulator):
             raise errors.InputError(
                 f"distribution must be one of {DISTRIBUTIONS}, not {self.distribution!r}."
             )
-        self.centre_, self.outputs_, self.noise_ = X.mean(axis=0), Y, noise
+        self.centre_, self.outputs_, self.noise_ = X.mean(axis=0), Y.copy(), noise
         self._set_weights(0.1)
         self._choose(X - self.centre_, candidates(self.metric, X, Y))
         self.rows_, self.spread_ = _some(n, _RESIDUALS), _SPREAD

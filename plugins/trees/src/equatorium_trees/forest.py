@@ -15,7 +15,7 @@ class _Leafy(Grown, Emulator):
 
     def _fit(self, X, Y, noise):
         target = _standard(Y[:, 0] if Y.shape[1] == 1 else Y)
-        self.values_, self.shrink_ = Y, np.ones(Y.shape[1])
+        self.values_, self.shrink_ = Y.copy(), np.ones(Y.shape[1])
         if noise is None:
             self._grow(X, target, None)
             return
