@@ -269,6 +269,15 @@ def test_units_of_outputs_do_not_matter():
     assert_allclose(two.std, 1e4 * one.std, rtol=0.05)
 
 
+def test_a_lowest_level_that_is_constant_takes_no_error_from_the_next():
+    x = np.linspace(0.0, 1.0, 9)
+    model = MultifidelityGP().fit(levels(LOW, x), np.r_[np.full(len(LOW), 3.0), high(x)])
+    new = np.linspace(0.03, 0.97, 40)
+    mean, std = model.predict(levels([], new), return_std=True)
+    assert (np.abs(mean - high(new)) < 5 * std).all()
+    assert np.median(std) < np.ptp(high(x))
+
+
 def test_declared_noise_is_weighed_and_left_out():
     """A useless run of declared variance 1e4 moves nothing; noise is no part of the variance."""
     X, y = levels(LOW, np.linspace(0, 1, 8)), np.r_[low(LOW), high(np.linspace(0, 1, 8))]

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import equatorium as eq
-from equatorium.errors import InputError
+from equatorium.errors import InputError, StateError
 from equatorium_gp.trend_gp import TrendGP
 from equatorium_gp.variance_function import VarianceFunction
 
@@ -35,6 +35,14 @@ def test_errors_of_one_size_have_no_function():
     assert sum(seen) <= 3
     few = errors(np.random.default_rng(0), n=20, slope=4.0)
     assert not VarianceFunction.learned(*few).varies
+
+
+def test_noise_declared_too_large_makes_no_variance_small():
+    """Noise that is known too badly tells nothing of what is small beside it."""
+    for seed in range(5):
+        X, error, variance, noise = errors(np.random.default_rng(seed), slope=0.0, declared=1.0)
+        found = VarianceFunction.learned(X, error, 0.1 * variance, 2.0 * noise)
+        assert found(X).mean() > 0.8
 
 
 def test_slopes_are_those_of_the_function():
@@ -110,6 +118,13 @@ def test_each_output_may_have_its_own(tmp_path):
     model.save(tmp_path / "model.h5")
     again = eq.load(tmp_path / "model.h5").predict_dist(X[:4]).gaussian()
     assert_allclose(again.covariance.dense(), own.covariance.dense(), rtol=1e-12)
+
+
+def test_a_state_whose_function_no_double_can_hold_is_refused(pair):
+    state = pair[0].get_state()
+    huge = np.full_like(state["variance_function_"], 1e308)
+    with pytest.raises(StateError, match="variance_function_"):
+        TrendGP().set_state({**state, "variance_function_": huge})
 
 
 def test_the_option_is_checked():

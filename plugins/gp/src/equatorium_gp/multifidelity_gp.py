@@ -129,7 +129,10 @@ class MultifidelityGP(Emulator):
         p = Y.shape[1]
         self.length_, self.nugget_, self.tau_ = np.zeros(top), np.zeros(top), np.zeros(top)
         self.scale_, self.rho_, self.offset_ = np.zeros((3, top, p))
-        unit = np.maximum(Y[lowest].var(axis=0), 1e-300)
+        # A lowest level that is constant tells nothing of how large the steps to the others are.
+        constant = np.ptp(Y[lowest], axis=0) <= 1e-12 * np.abs(Y[lowest]).max(axis=0)
+        unit = np.where(constant, Y.var(axis=0), Y[lowest].var(axis=0))
+        unit = np.maximum(unit, 1e-300)
         steps: list[Step] = []
         for t in range(1, top + 1):
             self._look_below(t, steps)

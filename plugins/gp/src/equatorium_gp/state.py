@@ -62,6 +62,8 @@ def check_state(model: Any) -> None:
         raise StateError("'error_correlation_' of the state of TrendGP is no correlation.")
     if (model.variance_factor_ < 1.0).any():
         raise StateError("'variance_factor_' of the state of TrendGP must be from 1.")
+    if (np.abs(model.variance_function_) > 1e6).any():
+        raise StateError("'variance_function_' of the state of TrendGP must be within 1e6.")
     if k < p and not model.output_correlation:
         raise StateError("'mixing_' of the state of TrendGP must have a row for every output.")
     inside = (model.active_ >= 0) & (model.active_ < d)

@@ -73,7 +73,9 @@ class VarianceFunction:
         size = float(np.mean(squares / (variance + declared)))
         if not 0.0 < size < np.inf:
             return cls.constant(d)
-        errors, terms = _Errors(squares / size, variance, declared / size), _terms(X)[0]
+        # Noise declared too large takes nothing from the level of the variance.
+        errors = _Errors(squares / size, variance, declared / max(size, 1.0))
+        terms = _terms(X)[0]
         fold, gain, held = np.arange(n) % FOLDS, np.empty(n), np.empty(n)
         for k in range(FOLDS):
             out = fold == k
