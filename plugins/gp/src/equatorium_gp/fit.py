@@ -187,13 +187,12 @@ class Objective:
         """Evaluate a kernel of closed form, where all outputs share one ratio."""
         problem = self.problem
         if problem.noise is None:
-            value, slopes, by_own, _ = self.triangle(np.full(len(problem.a), ratios[0]))
-            return value, slopes, ratios * by_own.sum()
-        delta, ratio = ratios
+            value, slopes, by_ratio, *_ = self.triangle(float(ratios[0]))
+            return value, slopes, np.array([by_ratio])
+        delta, ratio = map(float, ratios)
         level = float(np.sum(problem.noise))
-        value, slopes, by_own, by_scale = self.triangle(delta / problem.a + ratio, level / ratio)
-        by_noise = ratio * by_own.sum() - by_scale
-        return value, slopes, np.array([delta * (by_own / problem.a).sum(), by_noise])
+        value, slopes, by_ratio, by_delta, by_scale = self.triangle(ratio, delta, level / ratio)
+        return value, slopes, np.array([by_delta, by_ratio - by_scale])
 
     def _by_matrix(self, ratios: FloatArray) -> Evaluated | None:
         """Evaluate any kernel; automatic differentiation leaves its part with the parameters."""

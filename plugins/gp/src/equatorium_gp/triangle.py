@@ -4,7 +4,7 @@ All n x n matrices of a step are symmetric: what is right of the diagonal is nei
 read. With the kernel in units of its variance, ``R = sum_t c_t f_t``, runs of relative noise a and
 r = a^-1/2, the covariance of :mod:`~equatorium_gp.cholesky` is
 
-    S_ab = r_a R_ab r_b + diag(added),
+    S_ab = r_a R_ab r_b + (delta / a_a + ratio) 1_ab,
 
 and its gradient ``G = dL/dS = 1/2 (B B' - p S^-1)`` gives, for length-scales and amplitudes,
 
@@ -39,6 +39,7 @@ class Triangle:
         self.closed, self.X, self.basis = closed, X, contrasts.basis
         self.root = None if bool((contrasts.root == 1.0).all()) else contrasts.root
         self.Y = Y if self.root is None else self.root * Y
+        self.white = contrasts.root[:, 0] ** 2
         # S, w of every term, and f of all but the last, which no gradient needs.
         self.total = X.new_empty(len(X), len(X))
         self.w = [torch.empty_like(self.total) for _ in closed.terms]
@@ -46,14 +47,14 @@ class Triangle:
         self.room = X.new_empty(2, block_rows(self.total) * len(X))
 
     def __call__(
-        self, added: FloatArray, scale: float | None = None
-    ) -> tuple[float, list[FloatArray], FloatArray, float]:
+        self, ratio: float, delta: float = 0.0, scale: float | None = None
+    ) -> tuple[float, list[FloatArray], float, float, float]:
         """Log likelihood of all outputs, and its gradient.
 
         Parameters
         ----------
-        added : (n,) array
-            What S has on its diagonal beside the kernel.
+        ratio, delta : float
+            What S has on its diagonal beside the kernel: one number for all runs, and one over a.
         scale : float, optional
             ``s^2`` of every output; by default profiled out.
 
@@ -62,7 +63,8 @@ class Triangle:
         value : float
         slopes : list of arrays
             Gradient with respect to the kernel's coordinates.
-        by_added : (n,) array
+        by_ratio, by_delta : float
+            Gradient with respect to their logs.
         by_scale : float
             As of `equatorium_gp.cholesky.reduced`.
 
@@ -76,14 +78,15 @@ class Triangle:
             lengths = [u - u.mean(dim=0) for u in lengths]
             amplitudes = np.array([term.amplitude() for term in self.closed.terms])
             shares = amplitudes / amplitudes.sum()
-            diagonal = torch.as_tensor(added, device=self.X.device)
+            diagonal = delta * self.white + ratio
             L = self._factor(lengths, shares, diagonal)
             value, back, by_scale = reduced(L, self.Y, self.basis, scale)
             inverse, p = inverse_triangle(L), self.Y.shape[1]
             by_added = 0.5 * ((back * back).sum(dim=1) - p * inverse.diagonal())
             by_all = by_scale - float(torch.dot(diagonal, by_added))
             slopes = self._slopes(lengths, shares, inverse, back, by_added, by_all)
-            return value, slopes, array(by_added), by_scale
+            by_delta = delta * float(torch.dot(self.white, by_added))
+            return value, slopes, ratio * float(by_added.sum()), by_delta, by_scale
 
     def _factor(self, lengths: list[Tensor], shares: FloatArray, diagonal: Tensor) -> Tensor:
         """Lower factor of S, in its place: where rounding needs a jitter, S is made again."""
@@ -129,7 +132,7 @@ class Triangle:
         inputs = [torch.cat([u, ones], dim=1) for u in lengths]
         products = [torch.empty_like(u) for u in inputs]  # M (u, 1)
         sums = [torch.zeros_like(ones[:, 0]) for _ in lengths]  # 1' M
-        own = by_added if self.root is None else by_added * self.root[:, 0] ** 2
+        own = by_added * self.white
         by_family = own.sum().repeat(len(self.f))
         for rows in blocks(self.total):
             columns = slice(rows.stop)
