@@ -103,12 +103,13 @@ def test_values_under_the_mask_do_not_matter():
 def test_rows_to_start_from_may_all_be_masked():
     """Every other exposure is lost, as it happens the ones that the first guess would be from."""
     X, *_ = low_rank(np.random.default_rng(7), n=4000, p=12)
-    ivar = np.full(X.shape, 100.0)
+    ivar = np.full(X.shape, 1e4)
     ivar[::2] = 0.0
     half = eq.embedder("hmf", n_components=3).fit(X[1::2], ivar=ivar[1::2])
     model = eq.embedder("hmf", n_components=3).fit(X, ivar=ivar)
     assert subspace_angles(half.components_.T, model.components_.T).max() < 1e-3
     np.testing.assert_allclose(model.mean_, half.mean_, atol=1e-3)
+    assert abs(half.scatter_ - 0.1) < 0.005 and abs(model.scatter_ - 0.1) < 0.005
 
 
 def test_smooth_components_fill_pixels_that_no_row_has_seen():

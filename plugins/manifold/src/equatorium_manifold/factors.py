@@ -114,6 +114,8 @@ class Sums:
         same = W.shape != R.shape  # complete rows without errors
         repeat = R.size / W.size
         some = slice(None, None, 4 if len(Z) >= 400 else 1)  # one number needs no more rows
+        if not same:
+            some = np.flatnonzero(W.any(axis=1))[some]  # of rows that say something
         W2 = W if same else W[some]
         unsure = (C[some] * now.normal(W2**2)) @ np.where(a == b, 1.0, 2.0)
         self.squares += float((W2**2 * left[some]).sum() + unsure.sum())
