@@ -154,8 +154,10 @@ def test_every_method_gives_the_posterior_or_is_refused(tmp_path, name, options)
         assert "-gp/" not in name
         return
     assert draws.converged
-    # A step function is off by a part of the variance that it states; a smooth one is not.
-    bound = draws.std if "-trees/" in name else 0.2 * sd.min()
+    # A step function, or a recurrent network of a few epochs, is off by a part of the variance that
+    # it states; a smooth one is not.
+    rough = "-trees/" in name or name.endswith("/rnn")
+    bound = draws.std if rough else 0.2 * sd.min()
     assert (np.abs(draws.mean - mean) < bound).all()
     # An emulator adds its own variance, so that a posterior may be wider, but never narrower.
     assert (draws.std > 0.9 * sd).all()

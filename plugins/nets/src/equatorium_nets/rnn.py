@@ -29,7 +29,7 @@ class Series(Networks):
     @classmethod
     def conformance_options(cls) -> dict[str, Any]:
         """Two small networks."""
-        return {**super().conformance_options(), "layers": "gru(8)", "epochs": 15}
+        return {**super().conformance_options(), "layers": "gru(8)"}
 
     @property
     def architecture(self) -> str:
