@@ -14,6 +14,7 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_heading_anchors = 3
 html_theme = "furo"
 exclude_patterns = ["_build"]
 autodoc_typehints = "none"

@@ -109,7 +109,8 @@ def compare_embedders(
 
     Parameters
     ----------
-    embedders : mapping of name to embedder, or iterable of names or embedders
+    embedders : mapping or iterable of embedders
+        Embedders, or what they are registered as; a mapping's keys name the rows of the table.
         scikit-learn's pipelines, such as `hmf` then `tsne`, are embedders here.
     X : array_like, shape (n, p)
         NaN where not observed.
