@@ -39,3 +39,9 @@ def test_dead_links_are_found(tmp_path):
     links = "[good](a.md#some-words) [no file](b.md) [no heading](a.md#other)"
     (tmp_path / "a.md").write_text("# Some words\n" + links)
     assert dead_links(tmp_path / "a.md") == ["b.md#", "a.md#other"]
+
+
+def test_the_gallery_shows_every_example():
+    shown = {file for file, _ in LINK.findall((ROOT / "docs" / "gallery.md").read_text("utf-8"))}
+    scripts = {f"../{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("examples/*/*.py")}
+    assert scripts <= shown

@@ -10,7 +10,7 @@ import equatorium as eq
 X, y = load_digits(return_X_y=True)
 comparison = eq.compare_embedders({"LLE": "lle", "t-SNE": "tsne"}, X, labels=y)
 print(comparison)
-eq.plots.compared_embeddings(comparison).savefig("digits.png")
+eq.plots.compared_embeddings(comparison, label="digit").savefig("digits.png")
 
 # Three digits that are least like all others, by ten components and what these leave out.
 pca = eq.embedder("pca", n_components=10).fit(X)

@@ -18,8 +18,10 @@ embedders = {
     "lle, LTSA": eq.embedder("lle", n_neighbors=12, method="ltsa"),
     "spectral": eq.embedder("spectral"),
     "t-SNE": eq.embedder("tsne"),
+    "UMAP": eq.embedder("umap"),
 }
 comparison = eq.compare_embedders(embedders, X, labels=along.round().astype(int))
 print(comparison)
 print(f"intrinsic dimension of the points: {eq.intrinsic_dimension(X):.1f}")
-eq.plots.compared_embeddings(comparison).savefig("zoo.png")
+figure = eq.plots.compared_embeddings(comparison, label="distance along the S, rounded")
+figure.savefig("zoo.png", dpi=80)

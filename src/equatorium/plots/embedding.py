@@ -81,12 +81,14 @@ def embedding_map(
 
 
 @styled
-def compared_embeddings(comparison: "EmbedderComparison") -> "Figure":
+def compared_embeddings(comparison: "EmbedderComparison", label: str = "") -> "Figure":
     """Draw the maps of all embedders of a comparison side by side.
 
     Parameters
     ----------
     comparison : EmbedderComparison
+    label : str
+        What the labels are, with their unit.
 
     Returns
     -------
@@ -101,7 +103,7 @@ def compared_embeddings(comparison: "EmbedderComparison") -> "Figure":
     for axis, score in zip(panels, shown, strict=False):
         first = axis is panels[0]
         whole = figure if first else None
-        _scatter(whole, axis, score.Z, comparison.labels, "", panels, size=5)
+        _scatter(whole, axis, score.Z, comparison.labels, label, panels, size=5)
         axis.set(xticks=[], yticks=[])
         numbers = {"trust": score.trustworthiness, "k-NN": score.accuracy}
         said = ", ".join(f"{k} {v:.2f}" for k, v in numbers.items() if np.isfinite(v))
