@@ -45,11 +45,13 @@ def log_probability(residual: FloatArray, limit: Any, total: Covariance) -> Floa
     """
     seen, bound = np.flatnonzero(limit == 0), np.flatnonzero(limit)
     result = np.zeros(len(residual))
-    inside = -residual[:, bound]  # from the limits to the predictions
-    covariance = total.marginal(bound)
     if seen.size:
         r, S = residual[:, seen], total.marginal(seen)
         result -= 0.5 * (S.mahalanobis(r) + S.logdet() + seen.size * np.log(2 * np.pi))
+    if not bound.size:
+        return result
+    inside = -residual[:, bound]  # from the limits to the predictions
+    covariance = total.marginal(bound)
     if isinstance(covariance, Diagonal) and isinstance(total, Diagonal):
         side = limit[bound] * inside * np.sqrt(total.precision_diagonal()[..., bound])
         return np.asarray(result + log_ndtr(side).sum(axis=1))

@@ -18,7 +18,7 @@ from scipy.special import expit, gammaln, log_expit
 
 from equatorium.checks import FloatArray, finite, floats
 from equatorium.errors import InputError, ShapeError
-from equatorium.inference.latents import log_integral, log_integral_and_slopes
+from equatorium.inference.latents import log_integral, log_integral_and_slopes, log_left_out
 from equatorium.inference.likelihood_base import Likelihood, _fill
 from equatorium.records.observation import Observation
 
@@ -50,6 +50,18 @@ class CountLikelihood(Likelihood):
         other = super().with_data(values)
         other._check_counts()
         return other
+
+    def pointwise(self, theta: Any) -> FloatArray:
+        """Log-probability (m, q) of each count given the others, at points theta (m, d)."""
+        theta = self._points(theta)
+        values = np.empty((len(theta), self.q))
+
+        def each(t: FloatArray) -> tuple[FloatArray]:
+            own, total = self._spread(t)
+            return (log_left_out(self, own.mean, total),)
+
+        _fill(each, theta, (values,), self.chunk)
+        return values
 
     def budget(self, theta: Any) -> dict[str, float]:
         """Shares of the variance of the counts, in which counting itself is the observation's.

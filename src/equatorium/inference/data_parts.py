@@ -15,14 +15,17 @@ from equatorium.records.prediction import Gaussian
 from equatorium.records.space import Space
 
 
-def require_gaussian(likelihood: Any) -> GaussianLikelihood:
-    """Return the likelihood, or raise InputError where it is not Gaussian with measured data."""
+def require_gaussian(likelihood: Any, limits: bool = False) -> GaussianLikelihood:
+    """Return the likelihood, or raise InputError where it is not Gaussian.
+
+    Data that are upper or lower limits are refused, too, unless `limits` are welcome.
+    """
     if not isinstance(likelihood, GaussianLikelihood):
         raise InputError(
             f"This needs the covariances of a GaussianLikelihood, which {type(likelihood).__name__}"
             " does not have."
         )
-    if likelihood.observation.limit is not None:
+    if likelihood.observation.limit is not None and not limits:
         raise InputError(
             "This is for measured data, but some of these are upper or lower limits, which have no "
             "residual."
@@ -98,3 +101,15 @@ def datum_labels(observation: Observation) -> tuple[str, ...]:
         columns = [[f"{k}={x:.4g}" for x in values] for k, values in observation.coords.items()]
         return tuple(", ".join(row) for row in zip(*columns, strict=True))
     return tuple(str(i) for i in range(observation.q))
+
+
+def labels_of(likelihood: Any, q: int) -> tuple[str, ...]:
+    """Name the q data of any likelihood: by its observation, by its parts', or by numbers."""
+    observation = getattr(likelihood, "observation", None)
+    if observation is not None:
+        return datum_labels(observation)
+    parts = getattr(likelihood, "parts", {})  # a joint one's
+    if parts and all(hasattr(part, "q") for part in parts.values()):
+        named = ((name, labels_of(part, part.q)) for name, part in parts.items())
+        return tuple(f"{name}: {label}" for name, labels in named for label in labels)
+    return tuple(map(str, range(q)))

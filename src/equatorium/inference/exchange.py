@@ -7,7 +7,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray, Rng
 from equatorium.errors import InputError, PluginLoadError
-from equatorium.inference.data_parts import datum_labels, taken
+from equatorium.inference.data_parts import labels_of, taken
 from equatorium.inference.likelihood_base import Likelihood
 from equatorium.inference.pointwise import pointwise_log_likelihood
 from equatorium.inference.predicted import predict_data
@@ -118,11 +118,10 @@ def _of_data(
     theta = taken(samples.reshape(-1, samples.shape[-1]), names, space, likelihood)
     pointwise = pointwise_log_likelihood(likelihood, theta)
     groups = {"log_likelihood": {"data": _chains(pointwise.reshape(*shape, -1))}}
-    labels: Sequence[Any] = range(pointwise.shape[1])
+    labels = labels_of(likelihood, pointwise.shape[1])
     observation = getattr(likelihood, "observation", None)
     if observation is not None:
         groups["observed_data"] = {"data": np.asarray(observation.values)}
-        labels = datum_labels(observation)
     if isinstance(likelihood, Likelihood):
         predicted = predict_data(theta, likelihood, rng, kind="posterior").replicated
         groups["posterior_predictive"] = {"data": _chains(predicted.reshape(*shape, -1))}

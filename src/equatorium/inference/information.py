@@ -19,9 +19,8 @@ from scipy.special import logsumexp
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError
-from equatorium.inference.data_parts import taken
+from equatorium.inference.data_parts import labels_of, taken
 from equatorium.inference.draws import Draws
-from equatorium.inference.loo import labels_of
 from equatorium.inference.pointwise import pointwise_log_likelihood
 
 _LARGEST = 0.4  # variance of a log-density beyond which WAIC fails (Vehtari et al. 2017)
@@ -78,7 +77,7 @@ def waic(draws: Draws, likelihood: Any, n: int = 4000) -> Information:
     Parameters
     ----------
     draws : Draws
-    likelihood : GaussianLikelihood
+    likelihood : Likelihood
         The one behind the draws, or one with a method ``pointwise(theta (m, d)) -> (m, q)``; of
         independent data.
     n : int

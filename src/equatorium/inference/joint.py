@@ -9,6 +9,7 @@ from equatorium.checks import FloatArray, Rng, generator, matrix, vector
 from equatorium.errors import InputError
 from equatorium.inference.gradient import why_no_gradient
 from equatorium.inference.mock_data import why_no_data
+from equatorium.inference.pointwise import pointwise_log_likelihood
 from equatorium.records.outputs import unique_names
 
 
@@ -92,6 +93,17 @@ class JointLikelihood:
             name: np.asarray(part.log_likelihood(theta[:, self._columns[name]]))
             for name, part in self.parts.items()
         }
+
+    def pointwise(self, theta: Any) -> FloatArray:
+        """Log-density (m, q) of each datum given the others of its part, part after part."""
+        theta = self._points(theta)
+        return np.concatenate(
+            [
+                pointwise_log_likelihood(part, theta[:, self._columns[name]])
+                for name, part in self.parts.items()
+            ],
+            axis=1,
+        )
 
     def log_likelihood_and_gradient(self, theta: Any) -> tuple[FloatArray, FloatArray]:
         """Log-likelihood (m,) of points theta (m, d) and its gradient (m, d).

@@ -85,6 +85,22 @@ def log_integral_and_slopes(
     return _laplace(law, mean, f, a, W, S), a + h, 0.5 * pull
 
 
+def log_left_out(law: Law, mean: FloatArray, latent: Covariance) -> FloatArray:
+    r"""Log-probability (m, q) of each datum given the others.
+
+    Of independent latents it is the datum's own integral. Else the others tell of a latent, in
+    Laplace's approximation, that it is :math:`N(\hat f_i - v_i a_i, v_i)` with
+    :math:`v_i = 1 / (S^{-1})_{ii} - 1 / W_i`, and the datum is integrated over that (Vehtari,
+    Mononen, Tolvanen, Sivula & Winther 2016, JMLR 17, 103).
+    """
+    f, a, W, S = _peak(law, mean, latent)
+    if not isinstance(latent, Diagonal):
+        variance = np.maximum(1.0 / S.precision_diagonal() - 1.0 / W, 0.0)
+        latent = Diagonal._of(variance=variance)
+        f, a, W, _ = _peak(law, f - variance * a, latent)
+    return np.asarray(logsumexp(_at_nodes(law, f, a, W, latent)[0], axis=0))
+
+
 def _laplace(
     law: Law, mean: FloatArray, f: FloatArray, a: FloatArray, W: FloatArray, S: Covariance
 ) -> FloatArray:

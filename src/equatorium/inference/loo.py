@@ -22,7 +22,7 @@ from scipy.special import logsumexp
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError
-from equatorium.inference.data_parts import datum_labels, taken
+from equatorium.inference.data_parts import labels_of, taken
 from equatorium.inference.draws import Draws
 from equatorium.inference.pointwise import pointwise_log_likelihood
 from equatorium.inference.psis import largest_k, smoothed
@@ -106,7 +106,7 @@ def leave_one_out(draws: Draws, likelihood: Any, n: int = 4000) -> LeaveOneOut:
     Parameters
     ----------
     draws : Draws
-    likelihood : GaussianLikelihood
+    likelihood : Likelihood
         The one behind the draws, or one with a method ``pointwise(theta (m, d)) -> (m, q)``.
     n : int
         Number of draws; all if there are fewer.
@@ -128,12 +128,6 @@ def leave_one_out(draws: Draws, likelihood: Any, n: int = 4000) -> LeaveOneOut:
     seen = logsumexp(density, axis=0) - np.log(len(theta))
     labels = labels_of(likelihood, density.shape[1])
     return LeaveOneOut(labels, left_out, k, seen - left_out, len(theta), draws.notice)
-
-
-def labels_of(likelihood: Any, q: int) -> tuple[str, ...]:
-    """Name the data of any likelihood: by numbers, if it has no observation."""
-    observation = getattr(likelihood, "observation", None)
-    return tuple(map(str, range(q))) if observation is None else datum_labels(observation)
 
 
 def _standard_error(terms: FloatArray) -> float:

@@ -7,7 +7,9 @@ precision matrix :math:`P = S^{-1}`,
 .. math::
    y_i \mid y_{-i}, \theta \sim N\!\left(y_i - \frac{(P r)_i}{P_{ii}}, \frac{1}{P_{ii}}\right).
 
-For independent errors that is the usual density of one datum.
+For independent errors that is the usual density of one datum. Where some data are limits, it is the
+likelihood of all data over that of the others. Counts, Student's t and joint data have a method
+``pointwise`` of their own.
 
 References
 ----------
@@ -21,6 +23,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray, matrix
 from equatorium.errors import ShapeError
+from equatorium.inference.censoring import log_probability
 from equatorium.inference.data_parts import require_gaussian, residuals
 from equatorium.records.covariance import Covariance
 
@@ -30,8 +33,8 @@ def pointwise_log_likelihood(likelihood: Any, theta: Any) -> FloatArray:
 
     Parameters
     ----------
-    likelihood : GaussianLikelihood
-        Or any likelihood with a method ``pointwise(theta (m, d)) -> (m, q)`` of its own.
+    likelihood : Likelihood
+        Gaussian, or with a method ``pointwise(theta (m, d)) -> (m, q)`` of its own.
     theta : array, shape (m, d)
         Physical parameters, inside the box.
 
@@ -54,9 +57,13 @@ def pointwise_log_likelihood(likelihood: Any, theta: Any) -> FloatArray:
                 f"{len(theta)} points, but its shape is {values.shape}."
             )
         return values
-    require_gaussian(likelihood)
+    likelihood = require_gaussian(likelihood, limits=True)
+    limit = likelihood.observation.limit
     return np.concatenate(
-        [_conditional(residual, total) for residual, total in residuals(likelihood, theta)]
+        [
+            _conditional(residual, total) if limit is None else _ratio(residual, limit, total)
+            for residual, total in residuals(likelihood, theta)
+        ]
     )
 
 
@@ -64,3 +71,12 @@ def _conditional(residual: FloatArray, total: Covariance) -> FloatArray:
     precision = total.precision_diagonal()
     pull = total.solve(residual) / precision
     return np.asarray(0.5 * (np.log(precision / (2 * np.pi)) - precision * np.square(pull)))
+
+
+def _ratio(residual: FloatArray, limit: Any, total: Covariance) -> FloatArray:
+    every, limit = np.arange(residual.shape[1]), np.asarray(limit)
+    without = [
+        log_probability(residual[:, rest], limit[rest], total.marginal(rest))
+        for rest in (np.delete(every, i) for i in every)
+    ]
+    return log_probability(residual, limit, total)[:, None] - np.stack(without, axis=1)

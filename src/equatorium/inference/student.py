@@ -25,7 +25,7 @@ from scipy.special import digamma, gammaln
 
 from equatorium.checks import FloatArray, instance
 from equatorium.errors import InputError
-from equatorium.inference.likelihood_base import Likelihood
+from equatorium.inference.likelihood_base import Likelihood, _fill
 from equatorium.records.covariance import Covariance, Diagonal
 
 
@@ -101,6 +101,30 @@ class StudentLikelihood(Likelihood):
             each = _log_t(np.square(r) / scale, np.log(scale), df[:, None], 1)
             return np.asarray(each.sum(axis=1))
         return _log_t(total.mahalanobis(r), total.logdet(), df, self.q)
+
+    def pointwise(self, theta: Any) -> FloatArray:
+        """Log-density (m, q) of each datum given the others, at points theta (m, d).
+
+        Given the others a datum of a multivariate t is a t again, of df + q - 1 degrees of freedom
+        and wider if the others lie far out (Ding 2016, doi:10.1080/00031305.2016.1164756).
+        """
+        theta = self._points(theta)
+        values = np.empty((len(theta), self.q))
+        _fill(lambda t: (self._left_out(t),), theta, (values,), self.chunk)
+        return values
+
+    def _left_out(self, theta: FloatArray) -> FloatArray:
+        own, total = self._spread(theta)
+        df = self._df(theta)[:, None]
+        r = self.observation.values - own.mean
+        precision = total.precision_diagonal()
+        squared = np.square(total.solve(r)) / precision
+        if self.per_datum:
+            return _log_t(squared, -np.log(precision), df, 1)
+        others = total.mahalanobis(r)[:, None] - squared
+        known = df + self.q - 1
+        widening = (df + others) / known
+        return _log_t(squared / widening, np.log(widening / precision), known, 1)
 
     def _value_and_gradient(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         own, total = self._spread(theta)
