@@ -14,6 +14,7 @@ CORE = ROOT / "src" / "equatorium"
 FLOORS = {
     "errors": 0,
     "checks": 0,
+    "threads": 0,
     "plugin": 1,
     "records": 1,
     "shelf": 2,

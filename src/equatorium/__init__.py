@@ -36,6 +36,7 @@ _HOMES = {
     ),
     "equatorium.storage": ("load", "save"),
     "equatorium.interfaces.model": ("Model", "state_array"),
+    "equatorium.threads": ("one_thread",),
     "equatorium.interfaces.emulator": ("Emulator",),
     "equatorium.interfaces.classifier": ("Classifier",),
     "equatorium.interfaces.embedder": ("Embedder",),

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.stats import f as f_distribution
 from sklearn.utils.validation import check_is_fitted
 
-from equatorium import Diagonal, Emulator, Gaussian
+from equatorium import Diagonal, Emulator, Gaussian, one_thread
 from equatorium.checks import FloatArray, Rng, finite, floats, generator
 from equatorium.errors import InputError, ShapeError
 from equatorium_gp.domain import Box
@@ -77,7 +77,8 @@ class ProcessEmulator(Emulator):
     _box: Box
 
     def _predict_dist(self, X: FloatArray) -> Gaussian:
-        return self._process.predict(X, self._box.inflation(X, self.domain))
+        with one_thread(len(self.X_)):
+            return self._process.predict(X, self._box.inflation(X, self.domain))
 
     def loo(self, *, even: bool = False) -> Gaussian:
         """Predict every run from all others at the hyperparameters of all, in closed form.
@@ -136,7 +137,8 @@ class ProcessEmulator(Emulator):
         X = self._validate_query(X)
         mean_bar, cov_bar = checked_bars(mean_bar, cov_bar, len(X), self.n_outputs_)
         factor = self._box.inflation(X, self.domain)
-        found, by_factor = self._process.pulled(X, mean_bar, cov_bar, factor)
+        with one_thread(len(self.X_)):
+            found, by_factor = self._process.pulled(X, mean_bar, cov_bar, factor)
         if factor is not None:
             found += by_factor[:, None] * self._box.slope(X)
         return found

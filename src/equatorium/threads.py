@@ -1,0 +1,47 @@
+"""One thread where several would only wait for each other.
+
+Threads of linear algebra wait by spinning. On small matrices they take longer to meet than one
+takes for all of it: many times longer beside other work.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+LARGE = 500  # rows of a matrix on which several threads are faster, if the cores are free
+
+
+@contextmanager
+def one_thread(rows: int = 0) -> Iterator[None]:
+    """Hold linear algebra to one thread, unless matrices are large.
+
+    It is for the whole process, as BLAS and OpenMP have it: other threads of Python are held, too.
+
+    Parameters
+    ----------
+    rows : int
+        Of the largest matrix. From 500 on, the libraries choose.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with one_thread(rows=2):
+    ...     np.linalg.inv(2 * np.eye(2))
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
+    if rows >= LARGE:
+        yield
+        return
+    with _libraries(len(sys.modules)).limit(limits=1):
+        yield
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> Any:
+    """Find the libraries that are loaded, anew after imports only: to look takes milliseconds."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
