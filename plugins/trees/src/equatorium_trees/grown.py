@@ -52,7 +52,8 @@ class Grown:
 
     def _grown(self, Z, target):
         """Grow one tree on all runs; forests grow more."""
-        tree, leaf = growing.grow_one(self._tree(self.random_state), Z, target, self.weight_)
+        tree = growing.grow_one(self._tree(self.random_state), Z, target, self.weight_)
+        leaf = tree.apply(Z).astype(np.int32)
         return [tree], leaf[None], np.ones((1, len(Z)), dtype=np.uint8)
 
     def set_state(self, state):
