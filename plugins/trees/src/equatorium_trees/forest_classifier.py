@@ -88,8 +88,9 @@ class ForestClassifier(Ensemble, Many, _LeafyClassifier):
     min_samples_leaf : int
     max_depth, max_leaf_nodes : int or None
     balanced : bool
-        Let rare classes count as much as common ones: more of them are found, and probabilities
-        are those of equally common classes.
+        Let all classes count alike, while trees grow and while they are calibrated: for rare
+        classes and balanced accuracy. Probabilities are those of equally common classes. Leave it
+        off where new rows come in the runs' proportions, and accuracy or Brier score is asked for.
     n_jobs : int or None
         Threads that grow trees.
     random_state : int or None
