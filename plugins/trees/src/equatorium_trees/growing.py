@@ -86,6 +86,6 @@ def grow_many(make, Z, target, weight, rng, n_estimators, n_jobs=None):
     alike = np.argsort(leaf[0])  # the leaves of near rows, one after the other, are found faster
     near = Z[alike]
     with config_context(skip_parameter_validation=True):  # they are those of the first
-        threads = Parallel(n_jobs=n_jobs, prefer="threads")
+        threads = Parallel(n_jobs=n_jobs, require="sharedmem")
         trees += threads(delayed(grow)(t, seed, alike, near) for t, seed in enumerate(others, 1))
     return trees, leaf, count
