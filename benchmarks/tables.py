@@ -40,6 +40,7 @@ CLASSIFIERS = ("naive-bayes", "knn-classifier", "gmm", *(f"{name}-classifier" fo
 # To find rare classes: all count alike, while trees grow or in the prior.
 BALANCED = (
     {"use": "forest-classifier", "options": {"balanced": True}},
+    {"use": "extra-trees-classifier", "options": {"balanced": True}},
     {"use": "knn-classifier", "options": {"prior": "equal"}},
 )
 QUANTILES = (np.arange(99) + 1) / 100

@@ -58,6 +58,7 @@ ALONE = [
 NESTED = [
     eq.Conformal(eq.Committee([Jealous(), Jealous()])),
     eq.Committee([eq.Conformal(Jealous()), eq.SplitConformal(Jealous())], rule="average"),
+    eq.NoisyInputs(eq.Conformal(Jealous())),
 ]
 
 

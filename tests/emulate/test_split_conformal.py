@@ -1,10 +1,14 @@
 """SplitConformal: intervals hold what is promised, and where errors are large they are wide."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -179,3 +183,20 @@ def test_few_held_out_runs_promise_what_the_docstring_says():
         hits += within(model, X[12:13], y[12:13]).sum()
     low, high = stats.binom.ppf([0.005, 0.995], 200, 0.5)
     assert low <= hits <= high
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("scale", [None, KNeighborsRegressor(50)])
+def test_intervals_of_galaxies_hold_what_they_promise(scale):
+    """5000 redshifts, held out in five folds."""
+    data = os.environ.get("EQUATORIUM_DATA") or Path(__file__).parents[3] / "shared" / "data"
+    path = Path(data) / "tables" / "photoz_sdss_mgs_train.txt.gz"
+    if not path.exists():
+        pytest.skip("the SDSS galaxies are not at hand: set EQUATORIUM_DATA")
+    table = np.loadtxt(path)
+    X, z, hits = table[:, 1:10], table[:, 0], 0
+    for learn, test in KFold(5, shuffle=True, random_state=0).split(X):
+        model = eq.SplitConformal(KNeighborsRegressor(20), scale).fit(X[learn], z[learn])
+        hits += within(model, X[test], z[test]).sum()
+    print(hits / len(z))
+    assert 0.885 <= hits / len(z) <= 0.915

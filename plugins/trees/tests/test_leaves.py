@@ -150,3 +150,34 @@ def test_outputs_that_change_later_change_no_model(name):
     before = model.predict_dist(X).quantile(0.7)
     y[:] = 0.0
     np.testing.assert_array_equal(model.predict_dist(X).quantile(0.7), before)
+
+
+@pytest.mark.parametrize("name", ["forest-classifier", "extra-trees-classifier"])
+def test_classes_that_count_alike_do_so_once(name):
+    """Without an input that says anything both are as likely; one of them has a tenth of the runs.
+
+    scikit-learn 1.9 draws runs by their weights: weighted again, the rare would be the common one.
+    """
+    X, y = np.zeros((300, 1)), np.arange(300) < 30
+    options = {"n_estimators": 50, "random_state": 0}
+    assert_allclose(eq.classifier(name, **options).fit(X, y).predict_proba(X[:1])[0, 1], 0.1, 0.1)
+    alike = eq.classifier(name, balanced=True, **options).fit(X, y)
+    assert_allclose(alike.predict_proba(X[:1])[0, 1], 0.5, 0.1)
+    assert_allclose(alike.count_[:, y].mean(), 1.0, rtol=0.1)
+    wrong = alike.count_ * alike.weight_**2
+    assert wrong[:, y].sum() > 5 * wrong[:, ~y].sum()
+
+
+def test_odd_numbers_of_trees_are_refused(runs):
+    X, Y = runs(20)
+    for number in (0, 2.5, True):
+        with pytest.raises(eq.errors.InputError, match="n_estimators"):
+            eq.emulator("forest", n_estimators=number).fit(X, Y)
+    with pytest.raises(eq.errors.InputError, match="min_samples_leaf"):
+        eq.emulator("forest", min_samples_leaf=0).fit(X, Y)
+
+
+def test_threads_grow_the_same_trees(runs):
+    X, Y = runs(80)
+    one, two = (eq.emulator("forest", n_estimators=6, random_state=0, n_jobs=n) for n in (None, 2))
+    assert_allclose(one.fit(X, Y).predict(X), two.fit(X, Y).predict(X), rtol=0, atol=0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from scipy.optimize import minimize
 from sklearn.ensemble import AdaBoostRegressor
 from sklearn.tree import DecisionTreeRegressor
 
@@ -151,3 +152,20 @@ def test_a_class_of_one_run_is_learned_all_the_same(clouds):
     for name in ("gradient-boosting-classifier", "adaboost-classifier"):
         with pytest.raises(InputError, match="leave runs out"):
             eq.classifier(name).fit(X[:2], ["a", "b"])
+
+
+def test_the_calibration_is_the_best_of_its_kind():
+    """Against a search without a gradient, with weights and without."""
+    rng = np.random.default_rng(0)
+    P = rng.dirichlet(np.full(3, 0.5), 300)
+    codes = np.array([rng.choice(3, p=p) for p in calibrated(P, [0.8, 0.01])])
+    for weight in (np.ones(300), 2 * rng.random(300)):
+
+        def loss(v, weight=weight):
+            q = np.log(calibrated(P, np.exp(v)))
+            return -(weight @ q[np.arange(300), codes] + q.mean())
+
+        best = minimize(loss, [0.0, -4.0], method="Nelder-Mead", options={"xatol": 1e-8}).x
+        found = np.log(fit_calibration(P, codes, weight))
+        assert_allclose(found, best, atol=0.02)
+        assert loss(found) < loss(best) + 1e-4

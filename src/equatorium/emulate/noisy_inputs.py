@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from equatorium import registry
 from equatorium.checks import FloatArray, floats, generator
+from equatorium.emulate.grouped import Grouped, Labels, told
 from equatorium.emulate.nesting import checked_members, refuse_loops
 from equatorium.emulate.stacking import as_mixture
 from equatorium.errors import InputError, ShapeError
@@ -15,7 +16,7 @@ from equatorium.interfaces.emulator import Emulator
 from equatorium.records.prediction import Mixture, Prediction, Weighted
 
 
-class NoisyInputs(Emulator):
+class NoisyInputs(Grouped):
     r"""Any emulator for inputs that are measured with errors, which `ivar` declares.
 
     There are two cases, and they are not the same:
@@ -76,11 +77,16 @@ class NoisyInputs(Emulator):
         able: frozenset[str] = self._given().capabilities_ & (self.capabilities | {"missing"})
         return able
 
-    def fit(self, X: Any, y: Any, *, noise: Any = None, ivar: Any = None) -> Self:
-        """Learn; with `ivar`, (n, d) or (d,), from copies of X to which that noise is added."""
+    def fit(
+        self, X: Any, y: Any, *, noise: Any = None, groups: Any = None, ivar: Any = None
+    ) -> Self:
+        """Learn; with `ivar`, (n, d) or (d,), from copies of X to which that noise is added.
+
+        `groups` name runs that belong together, for members that leave runs out.
+        """
         self._ivar = None if ivar is None else self._inverse(ivar, np.shape(X))
         try:
-            return super().fit(X, y, noise=noise)
+            return super().fit(X, y, noise=noise, groups=groups)
         finally:
             del self._ivar
 
@@ -95,14 +101,16 @@ class NoisyInputs(Emulator):
         noisy = [X + rng.normal(size=X.shape) / np.sqrt(ivar) for _ in range(self.draws)]
         return _pooled([member.predict_dist(x) for member in self.members_ for x in noisy])
 
-    def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
+    def _fit(
+        self, X: FloatArray, Y: FloatArray, noise: FloatArray | None, groups: Labels = None
+    ) -> None:
         emulator = self._given()
         _check_number(self.copies, "copies")
-        rng = generator(self.random_state)
+        rng, more = generator(self.random_state), told(emulator, groups)
         self.members_ = []
         for _ in range(1 if self._ivar is None else self.copies):
             noisy = X if self._ivar is None else X + rng.normal(size=X.shape) / np.sqrt(self._ivar)
-            self.members_.append(clone(emulator).fit(noisy, Y, noise=noise))
+            self.members_.append(clone(emulator).fit(noisy, Y, noise=noise, **more))
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
         return _pooled([member.predict_dist(X) for member in self.members_])

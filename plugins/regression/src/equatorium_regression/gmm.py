@@ -30,8 +30,8 @@ class GMM(Densities):
     max_components : int
         The most Gaussians of a class. A class of n members gets n / (d + 1) at most.
     prior : str or sequence of float
-        ``"data"``, the classes' shares of the runs; ``"equal"``, which serves the balanced
-        accuracy; or a number for each class.
+        The shares of the classes among new rows: ``"data"``, as among the runs; ``"equal"``, for
+        rare classes and balanced accuracy; or a number for each class.
     calibrate : bool
         Find temperature, bias and doubt on rows left out: see the page of the methods.
     random_state : int or None

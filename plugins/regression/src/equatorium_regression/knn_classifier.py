@@ -29,8 +29,8 @@ class KNNClassifier(Classifier):
         ``"learned"`` from the slopes of the classes' shares, ``"standard"``, or the length of each
         input.
     prior : str or sequence of float
-        The probabilities pi: ``"data"``, the classes' shares of the runs; ``"equal"``, which serves
-        the balanced accuracy; or a number for each class.
+        The shares pi of the classes among new rows: ``"data"``, as among the runs; ``"equal"``, for
+        rare classes and balanced accuracy; or a number for each class.
     max_neighbours : int
         The largest k that is tried.
 

@@ -20,8 +20,8 @@ class NaiveBayes(Densities):
     Parameters
     ----------
     prior : str or sequence of float
-        ``"data"``, the classes' shares of the runs; ``"equal"``, which serves the balanced
-        accuracy; or a number for each class.
+        The shares of the classes among new rows: ``"data"``, as among the runs; ``"equal"``, for
+        rare classes and balanced accuracy; or a number for each class.
     calibrate : bool
         Find temperature, bias and doubt on rows left out: see the page of the methods.
 

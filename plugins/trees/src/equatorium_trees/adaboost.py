@@ -222,7 +222,7 @@ class AdaBoostClassifier(_Boosts, Ensemble, Classifier):
         return {"member": stump, "n_estimators": 3}
 
     def _given(self):
-        plain = {"max_depth": 4, "min_samples_leaf": 1}
+        plain = {"max_depth": 4, "min_samples_leaf": 1, "calibrate": False}
         default = {"use": "equatorium-trees/tree-classifier", "options": plain}
         member = default if self.member is None else self.member
         return members.given("AdaBoostClassifier", member, Classifier, self)

@@ -153,7 +153,7 @@ class BaggingClassifier(_Bags, Ensemble, Classifier):
     Parameters
     ----------
     member : Classifier, its name or spec
-        By default ``tree-classifier``.
+        By default ``tree-classifier``, not calibrated itself.
     n_estimators : int
     random_state : int or None
 
@@ -180,7 +180,8 @@ class BaggingClassifier(_Bags, Ensemble, Classifier):
         return frozenset(self._given().capabilities_ & {"missing"})
 
     def _given(self):
-        member = "equatorium-trees/tree-classifier" if self.member is None else self.member
+        default = {"use": "equatorium-trees/tree-classifier", "options": {"calibrate": False}}
+        member = default if self.member is None else self.member
         return members.given("BaggingClassifier", member, Classifier, self)
 
     def _fit(self, X, codes):

@@ -2,13 +2,14 @@
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from equatorium import errors
 
 _BOUNDS = ((-2.0, 2.0), (-12.0, -1.0))  # of the logs of power and floor
 
 
-def fit_calibration(P, codes):
+def fit_calibration(P, codes, weight=None):
     r"""Power and floor that make held-out labels most probable.
 
     .. math:: q_k \propto (p_k + \epsilon)^\beta
@@ -21,6 +22,8 @@ def fit_calibration(P, codes):
     P : ndarray, shape (n, c)
         Held-out probabilities.
     codes : ndarray of int, shape (n,)
+    weight : ndarray, shape (n,), optional
+        How much a row counts, 1 on average.
 
     Returns
     -------
@@ -42,15 +45,22 @@ def fit_calibration(P, codes):
     n, c = P.shape
     if c == 1 or n < 2:
         return np.array([1.0, np.exp(_BOUNDS[1][0])])
-    row = np.arange(n)
+    # One label of every class, never seen: without it, few labels make sure of everything.
+    label = np.full((n, c), 1.0 / (n * c))
+    label[np.arange(n), codes] += 1.0 if weight is None else weight
 
-    def loss(logs):
-        q = calibrated(P, np.exp(logs))
-        # One label of every class, never seen: without it, few labels make sure of everything.
-        prior = np.mean(np.log(np.maximum(q, 1e-300))) / c
-        return -(np.log(np.maximum(q[row, codes], 1e-300)).sum() + c * prior) / n
+    def loss(v):
+        power, floor = np.exp(v)
+        logs = np.log(P + floor)
+        log_q = log_softmax(power * logs, axis=1)
+        # By the power of the odds, then by v.
+        slope = power * (label.sum(axis=1, keepdims=True) * np.exp(log_q) - label) / n
+        return -(label * log_q).sum() / n, [
+            (slope * logs).sum(),
+            floor * (slope / (P + floor)).sum(),
+        ]
 
-    found = minimize(loss, [0.0, -4.0], method="L-BFGS-B", bounds=_BOUNDS)
+    found = minimize(loss, [0.0, -4.0], jac=True, method="L-BFGS-B", bounds=_BOUNDS)
     return np.exp(found.x)
 
 

@@ -1,12 +1,11 @@
 """One tree and forests as emulators: the distribution of a point is that of its leaf-mates."""
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 
 from equatorium import Emulator, Ensemble, errors, state_array
 from equatorium_trees import noise as declared
-from equatorium_trees.grown import Grown
+from equatorium_trees.grown import Grown, Many
 from equatorium_trees.nodes import whole_number
 
 
@@ -91,6 +90,8 @@ class Tree(_Leafy):
     array([0.5])
     """
 
+    _kind = DecisionTreeRegressor
+
     def __init__(
         self, *, max_depth=None, min_samples_leaf=10, max_leaf_nodes=None, random_state=None
     ):
@@ -104,11 +105,8 @@ class Tree(_Leafy):
         """Return leaves that suit the kit's forty runs."""
         return {"min_samples_leaf": 4}
 
-    def _estimator(self):
-        return DecisionTreeRegressor(**self.get_params())
 
-
-class Forest(Ensemble, _Leafy):
+class Forest(Ensemble, Many, _Leafy):
     r"""A random forest: trees of bootstrap samples, each split among a few of the inputs.
 
     The predictive distribution is that of the runs which share leaves with a point, weighted as in
@@ -147,7 +145,7 @@ class Forest(Ensemble, _Leafy):
     Meinshausen N. 2006, Journal of Machine Learning Research 7, 983
     """
 
-    _library = RandomForestRegressor
+    _kind = DecisionTreeRegressor
 
     def __init__(
         self,
@@ -172,9 +170,6 @@ class Forest(Ensemble, _Leafy):
     def conformance_options(cls):
         """Return a few shallow trees."""
         return {"n_estimators": 20, "max_depth": 6}
-
-    def _estimator(self):
-        return self._library(bootstrap=True, **self.get_params())
 
     def predict_members(self, X):
         """Return every tree's mean, shape (T, m, p)."""
@@ -219,7 +214,7 @@ class ExtraTrees(Forest):
     Geurts P., Ernst D. & Wehenkel L. 2006, Machine Learning 63, 3, doi:10.1007/s10994-006-6226-1
     """
 
-    _library = ExtraTreesRegressor
+    _kind = ExtraTreeRegressor
 
     def __init__(
         self,

@@ -1,13 +1,11 @@
 """One tree and forests as classifiers: shares of the classes in the leaves, calibrated."""
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier as _ExtraTrees
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from equatorium import Classifier, Ensemble, state_array
 from equatorium_trees.calibration import calibrated, check_calibration, fit_calibration
-from equatorium_trees.grown import Grown
+from equatorium_trees.grown import Grown, Many
 
 
 class _LeafyClassifier(Grown, Classifier):
@@ -23,7 +21,9 @@ class _LeafyClassifier(Grown, Classifier):
             weight = len(codes) / (len(self.classes_) * np.bincount(codes)[codes])
         self._grow(X, codes, weight)
         self.values_ = np.eye(len(self.classes_))[codes]
-        self.calibration_ = fit_calibration(self._held_out(), codes)
+        self.calibration_ = np.array([1.0, 1e-12])
+        if getattr(self, "calibrate", True):
+            self.calibration_ = fit_calibration(self._held_out(), codes, weight)
 
     def _held_out(self):
         return np.clip(self._runs().held_out_mean(), 0.0, 1.0)
@@ -47,6 +47,8 @@ class TreeClassifier(_LeafyClassifier):
     ----------
     max_depth, min_samples_leaf, max_leaf_nodes, random_state
         As of `Tree`.
+    calibrate : bool
+        Without it, probabilities are the shares: for ensembles, which calibrate themselves.
 
     References
     ----------
@@ -54,24 +56,25 @@ class TreeClassifier(_LeafyClassifier):
     978-0-412-04841-8
     """
 
+    _kind = DecisionTreeClassifier
+
     def __init__(
         self,
         *,
         max_depth=None,
         min_samples_leaf=5,
         max_leaf_nodes=None,
+        calibrate=True,
         random_state=None,
     ):
         self.max_depth = max_depth
         self.min_samples_leaf = min_samples_leaf
         self.max_leaf_nodes = max_leaf_nodes
+        self.calibrate = calibrate
         self.random_state = random_state
 
-    def _estimator(self):
-        return DecisionTreeClassifier(**self.get_params())
 
-
-class ForestClassifier(Ensemble, _LeafyClassifier):
+class ForestClassifier(Ensemble, Many, _LeafyClassifier):
     """A random forest of classification trees, with calibrated probabilities.
 
     The mean of the trees' shares of the classes is calibrated on out-of-bag runs.
@@ -85,8 +88,9 @@ class ForestClassifier(Ensemble, _LeafyClassifier):
     min_samples_leaf : int
     max_depth, max_leaf_nodes : int or None
     balanced : bool
-        Let rare classes count as much as common ones: more of them are found, and probabilities
-        are those of equally common classes.
+        Let all classes count alike, while trees grow and while they are calibrated: for rare
+        classes and balanced accuracy. Probabilities are those of equally common classes. Leave it
+        off where new rows come in the runs' proportions, and accuracy or Brier score is asked for.
     n_jobs : int or None
         Threads that grow trees.
     random_state : int or None
@@ -96,7 +100,7 @@ class ForestClassifier(Ensemble, _LeafyClassifier):
     Breiman L. 2001, Machine Learning 45, 5, doi:10.1023/A:1010933404324
     """
 
-    _library = RandomForestClassifier
+    _kind = DecisionTreeClassifier
 
     def __init__(
         self,
@@ -123,11 +127,6 @@ class ForestClassifier(Ensemble, _LeafyClassifier):
     def conformance_options(cls):
         """Return a few trees."""
         return {"n_estimators": 8}
-
-    def _estimator(self):
-        options = self.get_params()
-        del options["balanced"]  # the weights of the runs say it
-        return self._library(bootstrap=True, **options)
 
     def predict_members(self, X):
         """Return every tree's shares of the classes, shape (T, m, c), not calibrated."""
@@ -161,4 +160,4 @@ class ExtraTreesClassifier(ForestClassifier):
     Geurts P., Ernst D. & Wehenkel L. 2006, Machine Learning 63, 3, doi:10.1007/s10994-006-6226-1
     """
 
-    _library = _ExtraTrees
+    _kind = ExtraTreeClassifier

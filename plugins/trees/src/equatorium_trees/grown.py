@@ -1,23 +1,23 @@
 """What trees, forests and extra-trees share: grown by scikit-learn, kept as arrays, asked."""
 
 import warnings
-from abc import ABC, abstractmethod
 
 import numpy as np
 
 from equatorium import errors, state_array
-from equatorium_trees import nodes
+from equatorium_trees import growing, members, nodes
 from equatorium_trees.leaves import Leaves
 
+_SHARED = ("max_features", "min_samples_leaf", "max_depth", "max_leaf_nodes")
 _FAR = 1e30
 _HUGE = 1e150  # as `fit` takes y
 
 
-class Grown(ABC):
+class Grown:
     """Mixin of methods whose learned state is trees and the runs in their leaves.
 
-    A class that derives from it defines `_estimator`, which returns scikit-learn's. The runs'
-    outputs are ``values_``: numbers, or 1 and 0 for classes.
+    A class that derives from it names scikit-learn's kind of tree in `_kind`. The runs' outputs are
+    ``values_``: numbers, or 1 and 0 for classes.
 
     Attributes
     ----------
@@ -28,30 +28,33 @@ class Grown(ABC):
         The runs' outputs that predictions are made of.
     """
 
-    @abstractmethod
-    def _estimator(self):
-        """Return scikit-learn's estimator, unfitted."""
+    _kind = None
+
+    def _tree(self, seed):
+        """Return scikit-learn's tree, not fitted yet."""
+        options = {name: getattr(self, name) for name in _SHARED if hasattr(self, name)}
+        return self._kind(random_state=seed, **options)
 
     def _grow(self, X, target, weight):
-        """Fit scikit-learn's estimator; keep its trees and the leaf of every run."""
+        """Grow the trees; keep them, the leaf of every run, and how often each was drawn."""
         low, high = _range(X)
         width = high - low
         self.center_ = low + width / 2
         self.scale_ = np.where((width > 0) & np.isfinite(width), width, 1.0)
-        Z = self._scaled(X)
-        estimator = self._estimator()
+        self.weight_ = np.ones(len(X)) if weight is None else weight
         try:
-            estimator.fit(Z, target, sample_weight=weight)
+            trees, self.leaf_, self.count_ = self._grown(self._scaled(X), target)
         except ValueError as error:
             raise errors.InputError(f"{type(self).__name__}: {error}") from error
-        members = getattr(estimator, "estimators_", [estimator])
-        trees = [member.tree_ for member in members]
         for name, value in nodes.take_out(trees).items():
             setattr(self, name, value)
-        self.leaf_ = np.stack([tree.apply(Z) for tree in trees]).astype(np.int32)
-        self.count_ = _counts(estimator, len(trees), len(X))
-        self.weight_ = np.ones(len(X)) if weight is None else weight
-        self.importances_ = estimator.feature_importances_
+        self.importances_ = nodes.importances(trees)
+
+    def _grown(self, Z, target):
+        """Grow one tree on all runs; forests grow more."""
+        tree = growing.grow_one(self._tree(self.random_state), Z, target, self.weight_)
+        leaf = tree.apply(Z).astype(np.int32)
+        return [tree], leaf[None], np.ones((1, len(Z)), dtype=np.uint8)
 
     def set_state(self, state):
         """Take on trees and runs that fit together, and build what predicts."""
@@ -61,6 +64,8 @@ class Grown(ABC):
         if state:
             self._trees = nodes.build(state)
             self._leaves = self._runs()
+            if not (self._leaves.mass[self.left_ < 0] > 0).all():
+                raise errors.StateError("'leaf_', 'count_' and 'weight_' must leave no leaf empty.")
         return self
 
     def _runs(self):
@@ -94,14 +99,6 @@ class Grown(ABC):
         return total / len(self._trees)
 
 
-def _counts(estimator, trees, n):
-    """How often every tree has drawn every run, shape (T, n)."""
-    if not getattr(estimator, "bootstrap", False):
-        return np.ones((trees, n), dtype=np.uint8)
-    drawn = estimator.estimators_samples_
-    return np.stack([np.bincount(rows, minlength=n) for rows in drawn]).astype(np.uint16)
-
-
 def _range(X):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value
@@ -123,12 +120,18 @@ def _check(state):
         raise errors.StateError(f"'values_' of the state must be doubles within {_HUGE:.0e}.")
     weight = state_array(state, "weight_", (n,))
     leaf = state_array(state, "leaf_", (len(offset) - 1, n), "i")
-    count = state_array(state, "count_", (len(offset) - 1, n), "u")
+    state_array(state, "count_", (len(offset) - 1, n), "u")
     if (weight < 0).any() or (leaf < 0).any() or (leaf >= np.diff(offset)[:, None]).any():
         raise errors.StateError("'weight_' and 'leaf_' of the state must name leaves and weights.")
-    node = leaf + offset[:-1, None]
-    if (state["left_"][node] >= 0).any():
-        raise errors.StateError("'leaf_' of the state must name leaves.")
-    mass = np.bincount(node.ravel(), (count * weight).ravel(), len(state["left_"]))
-    if not (mass[state["left_"] < 0] > 0).all():
-        raise errors.StateError("'leaf_', 'count_' and 'weight_' must leave no leaf empty.")
+    inner = state["left_"] >= 0
+    for where, first in zip(leaf, offset.tolist(), strict=False):
+        if inner[first:][where].any():
+            raise errors.StateError("'leaf_' of the state must name leaves.")
+
+
+class Many(Grown):
+    """Mixin of forests: many trees, each of a bootstrap sample."""
+
+    def _grown(self, Z, target):
+        rng, many = members.seeded(self), (self.n_estimators, self.n_jobs)
+        return growing.grow_many(self._tree, Z, target, self.weight_, rng, *many)

@@ -42,21 +42,33 @@ class Leaves:
     """
 
     def __init__(self, offset, leaf, count, weight, values, shrink=1.0):
-        self.first = offset[:-1, None]
-        self.node = leaf + self.first
-        self.out = count == 0
+        self.first, self.leaf, self.count, self.weight = offset[:-1, None], leaf, count, weight
         self.values, self.shrink = values, shrink
         self.n = len(values)
-        drawn = count * weight
         size = int(offset[-1])
         self.mass = np.zeros(size)
         self.mean = np.zeros((size, values.shape[1]))
         for t, (a, b) in enumerate(zip(offset[:-1].tolist(), offset[1:].tolist(), strict=True)):
-            self.mass[a:b] = np.bincount(leaf[t], drawn[t], b - a)
+            drawn = count[t] * weight
+            self.mass[a:b] = np.bincount(leaf[t], drawn, b - a)
             for j, column in enumerate(values.T):
-                self.mean[a:b, j] = np.bincount(leaf[t], drawn[t] * column, b - a)
+                self.mean[a:b, j] = np.bincount(leaf[t], drawn * column, b - a)
         self.mean /= np.where(self.mass > 0, self.mass, 1.0)[:, None]
-        self.share = drawn / self.mass[self.node]
+
+    @cached_property
+    def node(self):
+        """The leaf of every run among all nodes, shape (T, n)."""
+        return self.leaf + self.first
+
+    @cached_property
+    def out(self):
+        """Whether a tree has not drawn a run, shape (T, n)."""
+        return self.count == 0
+
+    @cached_property
+    def share(self):
+        """The run's part of its leaf's weight, shape (T, n)."""
+        return self.count * self.weight / self.mass[self.node]
 
     @cached_property
     def order(self):

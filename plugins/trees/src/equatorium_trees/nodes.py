@@ -51,6 +51,12 @@ def take_out(trees):
     }
 
 
+def importances(trees):
+    """How much splits at each input (d,) lower the impurity: shares, averaged over the trees."""
+    found = np.mean([tree.compute_feature_importances() for tree in trees], axis=0)
+    return found / (found.sum() or 1.0)
+
+
 def check(state, d):
     """Refuse arrays that are no trees over d inputs.
 
