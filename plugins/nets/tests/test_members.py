@@ -176,6 +176,34 @@ def test_many_rows_go_through_in_blocks():
     np.testing.assert_allclose(members.predict(X), whole, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        (
+            "conv(4, 3, 1, 1) norm relu pool(2) conv(8, 3) leaky flatten dense(5) norm tanh",
+            (2, 8, 8),
+        ),
+        ("conv(4, 5, 2) norm silu pool(3, 2, 1) conv(6, 3) average", (1, 40)),
+        ("conv(4, 3) average(2) flatten flatten dense(3)", (1, 6, 6)),
+        ("conv(4, 3, 2) relu flatten", (1, 40, 40)),  # too large for groups
+    ],
+)
+def test_convolutions_of_all_members_at_once_are_those_of_each(layers, shape):
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(size=(3, 5, np.prod(shape))))
+    members = Members.drawn(layers, shape, 2, [4, 5, 6]).double()
+    out = members(x)
+    out.square().sum().backward()
+    for k, weights in enumerate(zip(*members.weights, strict=True)):
+        plain = network(layers, shape, 2).to_empty(device="cpu").double()
+        plain.load_state_dict(dict(zip(members.names, weights, strict=True)))
+        alone = plain(x[k].reshape(5, *shape))
+        np.testing.assert_allclose(out[k].detach(), alone.detach(), rtol=1e-10, atol=1e-12)
+        alone.square().sum().backward()
+        for together, own in zip(members.weights, plain.parameters(), strict=True):
+            np.testing.assert_allclose(together.grad[k], own.grad, rtol=1e-9, atol=1e-11)
+
+
 def test_a_huge_network_is_not_built_to_be_measured():
     layers = "dense(1000000) relu dense(1000000)"  # four terabytes
     assert all(p.is_meta for p in network(layers, (2,), 1).parameters())
