@@ -106,7 +106,7 @@ def test_training_against_attacks_is_judged_under_attack():
     lame = replace(HOW, epochs=1, learning_rate=0.0)
     plain, attacked = (
         together([3], (1, 8, 20), how)[1]["validation_loss"][0]
-        for how in (lame, replace(lame, adversarial=0.3))
+        for how in (lame, replace(lame, adversarial=np.float64(0.3)))
     )
     assert attacked > 1.02 * plain
 

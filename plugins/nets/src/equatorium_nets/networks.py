@@ -71,7 +71,7 @@ class Networks(Network, Ensemble):
     adversarial : float
         Train on examples, too, that are moved by so much along the sign of the loss's gradient
         (Goodfellow et al. 2015), in units of the inputs' errors where `fit` is given ``ivar``, else
-        of their spread; 0: do not.
+        of their spread, and judge by such examples; 0: do not.
     mc_dropout : int
         So many thinned networks are made of each by its ``dropout`` layers, and all of them answer
         (Gal & Ghahramani 2016); 0: dropout only serves the training.

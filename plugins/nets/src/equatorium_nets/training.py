@@ -254,7 +254,7 @@ class _Run:
         self.members.eval()
         total = torch.zeros(self.members.n, device=self.members.device)
         size = self.members.rows
-        with torch.set_grad_enabled(self.how.adversarial > 0):
+        with torch.set_grad_enabled(bool(self.how.adversarial)):
             for start in range(0, len(self.held), size):
                 rows = torch.from_numpy(self.held[start : start + size]).to(total.device)
                 rows = rows.expand(self.members.n, -1)
