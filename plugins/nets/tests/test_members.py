@@ -53,6 +53,9 @@ def test_what_a_slope_is_multiplied_by_is_never_broadcast():
 def test_a_fit_that_fails_leaves_nothing_that_looks_learned(kind):
     X = np.array([[0.0], [1.0], [2.0]])
     model = kind(**TINY).fit(X, [0, 1, 1])
+    with pytest.raises(InputError, match="inconsistent"):
+        model.fit(X, [0, 1])
+    assert len(model.predict(X)) == 3  # of the fit before
     with pytest.raises(InputError, match="no layer"):
         model.set_params(layers="dance(3)").fit(X, [0, 1, 1])
     with pytest.raises(NotFittedError):

@@ -170,7 +170,7 @@ def trained(
     shape = model._shape_of(examples.d)
     device = usable_device(model.device)
     plan = network(model.architecture, shape, outputs)
-    with borrowed(device, is_light(plan, shape, len(seeds[0]) * how.batch_size)):
+    with borrowed(device, is_light(plan, shape, how.batch_size)):
         members = Members.drawn(model.architecture, shape, outputs, seeds[0]).to(device)
         torch.manual_seed(seeds[0][0])  # dropout
         change = augmentation(model.augment, shape, examples.errors is not None)

@@ -154,7 +154,8 @@ class Networks(Network, Ensemble):
         try:
             return fit(X, y, **how)
         except BaseException:
-            of_model._forget()
+            if not hasattr(self, "module_"):  # what was refused at once leaves an earlier fit
+                of_model._forget()
             raise
         finally:
             del self._ivar

@@ -37,7 +37,7 @@ def borrowed(device: str, light: bool = False) -> Iterator[None]:
 
 
 def is_light(plan: nn.Module, shape: Sequence[int], rows: int) -> bool:
-    """Return whether a step of so many rows is too small to be shared between threads.
+    """Return whether a member's step of so many rows is too small to be shared between threads.
 
     Recurrent units always are: their many steps follow each other.
     """
