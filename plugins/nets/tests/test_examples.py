@@ -101,6 +101,13 @@ def test_a_dataset_that_is_no_table_is_named(file, values, error, says):
         MLP(n_members=1, epochs=1).fit(file.create_dataset("X", data=values), np.zeros(20))
 
 
+def test_a_dataset_of_a_closed_file_is_named(file):
+    dataset = file.create_dataset("X", data=np.zeros((3, 2)))
+    file.close()
+    with pytest.raises(InputError, match="is closed"):
+        MLP(n_members=1, epochs=1).fit(dataset, np.zeros(3))
+
+
 def test_what_is_constant_but_for_rounding_has_the_unit_one():
     X = np.column_stack([np.full(7, 0.1), np.arange(7.0)])
     assert X[:, 0].std() > 0  # by rounding
@@ -126,10 +133,25 @@ def test_inputs_are_resampled_by_their_errors():
     x = np.zeros((20000, 3), dtype=np.float32)
     torch = pytest.importorskip("torch")
     errors = torch.from_numpy(np.repeat(rows.errors[:1], 20000, axis=0))
-    drawn = change(torch.from_numpy(x), np.random.default_rng(3), errors).numpy()
+    drawn = change(torch.from_numpy(x), np.random.default_rng(3), errors)[0].numpy()
     assert (drawn[:, 2] == 0).all()
     truth = 2.0 * np.array([0.5, 1.0]) / X.std(axis=0)[:2]
     np.testing.assert_allclose(drawn[:, :2].std(axis=0), truth, rtol=0.03)
+
+
+def test_errors_go_where_their_pixels_go():
+    torch = pytest.importorskip("torch")
+    x = torch.arange(1.0, 33.0).reshape(2, 16)
+    change = augmentation({"rotate": 1, "flip": 0.5, "shift": 1}, (1, 4, 4), known_errors=True)
+    moved, errors = change(x, np.random.default_rng(0), 100.0 * x)
+    assert not moved.equal(x)
+    assert errors.equal(100.0 * moved)
+
+
+def test_an_error_beyond_single_precision_is_vast():
+    rows = examples(RNG.normal(size=(4, 3)), np.arange(4))
+    rows.with_errors(np.full(3, 1e-300))
+    assert np.isfinite(rows.errors).all()
 
 
 def test_a_column_of_errors_is_leant_on_less_when_inputs_are_resampled():

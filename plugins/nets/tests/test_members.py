@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 
 import equatorium as eq
 import equatorium_nets.cnn as convolutional
-from equatorium.errors import InputError
+from equatorium.errors import InputError, ShapeError
 from equatorium_nets.fitting import example_shape, held_out, output_units
 from equatorium_nets.heads import best_widening
 from equatorium_nets.layers import network
@@ -21,6 +22,63 @@ def test_neither_fitting_nor_loading_moves_the_generator_of_pytorch(tmp_path):
     MLP(**TINY).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]).save(tmp_path / "net.h5")
     eq.load(tmp_path / "net.h5")
     assert before.equal(torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("change", ["read-only", "reversed"])
+def test_rows_may_lie_in_memory_as_they_like(change):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    model = MLP(**TINY).fit(X, X[:, 0])
+    query = X[::-1] if change == "reversed" else X.copy()
+    query.flags.writeable = False
+    bars = np.ones((20, 1)), np.zeros((20, 1, 1))
+    np.testing.assert_array_equal(model.predict(query), model.predict(query.copy()))
+    np.testing.assert_array_equal(model.predict_members(query)[0, :, 0], model.predict(query))
+    np.testing.assert_array_equal(
+        model.predict_dist_vjp(query, *bars), model.predict_dist_vjp(query.copy(), *bars)
+    )
+
+
+def test_what_a_slope_is_multiplied_by_is_never_broadcast():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    model, classifier = MLP(**TINY).fit(X, X[:, 0]), MLPClassifier(**TINY).fit(X, X[:, 0] > 0)
+    with pytest.raises(ShapeError, match=r"mean_bar must have shape \(20, 1\), not \(20,\)"):
+        model.predict_dist_vjp(X, np.ones(20), np.zeros((20, 1, 1)))
+    with pytest.raises(ShapeError, match="cov_bar must have shape"):
+        model.predict_dist_vjp(X, np.ones((20, 1)), np.zeros((1, 1, 1)))
+    with pytest.raises(ShapeError, match="proba_bar must have shape"):
+        classifier.predict_proba_vjp(X, np.ones(2))
+
+
+@pytest.mark.parametrize("kind", [MLP, MLPClassifier])
+def test_a_fit_that_fails_leaves_nothing_that_looks_learned(kind):
+    X = np.array([[0.0], [1.0], [2.0]])
+    model = kind(**TINY).fit(X, [0, 1, 1])
+    with pytest.raises(InputError, match="inconsistent"):
+        model.fit(X, [0, 1])
+    assert len(model.predict(X)) == 3  # of the fit before
+    with pytest.raises(InputError, match="no layer"):
+        model.set_params(layers="dance(3)").fit(X, [0, 1, 1])
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_a_column_whose_squares_overflow_is_named():
+    X = np.array([[0.0, 0.0], [1.0, 1e200], [2.0, 0.0]])
+    with pytest.raises(InputError, match="column 1 of X is so large"):
+        MLP(**{**TINY, "validation": 0.0}).fit(X, X[:, 0])
+
+
+def test_a_cpu_may_have_a_number_and_an_option_is_text():
+    X = np.array([[0.0], [1.0], [2.0]])
+    model = MLP(**TINY, device="cpu:0").fit(X, X[:, 0]).to_device("cpu:0")
+    np.testing.assert_array_equal(model.predict(X), MLP(**TINY).fit(X, X[:, 0]).predict(X))
+    with pytest.raises(InputError, match="is no device"):
+        MLP(**TINY, device=torch.device("cpu")).fit(X, X[:, 0])
+
+
+def test_a_single_quantile_is_no_distribution():
+    with pytest.raises(InputError, match="parts must be a whole number from 2"):
+        MLP(head="quantile", parts=1, **TINY).fit([[0.0], [1.0]], [0.0, 1.0])
 
 
 @pytest.mark.parametrize("head", ["mse", "gaussian", "mixture", "quantile", "flow"])
@@ -82,6 +140,19 @@ def test_one_class_is_certain():
     assert model.predict_proba([[1.0, 2.0]]).tolist() == [[1.0]]
 
 
+def test_weights_of_classes_that_are_numbers_come_back_from_a_file(tmp_path):
+    X, y = np.linspace(-1, 1, 30)[:, None], np.arange(30) % 3
+    of_class = {0: 1.0, 1: 5.0, 2: 0.5}
+    model = MLPClassifier(**TINY, class_weight=list(of_class.items())).fit(X, y)
+    model.save(tmp_path / "net.h5")
+    found = eq.load(tmp_path / "net.h5").predict_proba(X)
+    np.testing.assert_array_equal(found, model.predict_proba(X))
+    same = MLPClassifier(**TINY, class_weight=of_class).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(found, same)
+    with pytest.raises(InputError, match="in pairs"):
+        MLPClassifier(**TINY, class_weight=[1.0, 5.0, 0.5]).fit(X, y)
+
+
 def test_a_class_weight_of_no_class_is_refused():
     X, y = np.arange(6.0)[:, None], ["a", "b"] * 3
     with pytest.raises(InputError, match="'c'"):
@@ -106,6 +177,34 @@ def test_many_rows_go_through_in_blocks():
     X = np.random.default_rng(0).normal(size=(3, 2**18))
     whole = members.shared(members.tensor(X)).detach().numpy()
     np.testing.assert_allclose(members.predict(X), whole, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        (
+            "conv(4, 3, 1, 1) norm relu pool(2) conv(8, 3) leaky flatten dense(5) norm tanh",
+            (2, 8, 8),
+        ),
+        ("conv(4, 5, 2) norm silu pool(3, 2, 1) conv(6, 3) average", (1, 40)),
+        ("conv(4, 3) average(2) flatten flatten dense(3)", (1, 6, 6)),
+        ("conv(4, 3, 2) relu flatten", (1, 40, 40)),  # too large for groups
+    ],
+)
+def test_convolutions_of_all_members_at_once_are_those_of_each(layers, shape):
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(size=(3, 5, np.prod(shape))))
+    members = Members.drawn(layers, shape, 2, [4, 5, 6]).double()
+    out = members(x)
+    out.square().sum().backward()
+    for k, weights in enumerate(zip(*members.weights, strict=True)):
+        plain = network(layers, shape, 2).to_empty(device="cpu").double()
+        plain.load_state_dict(dict(zip(members.names, weights, strict=True)))
+        alone = plain(x[k].reshape(5, *shape))
+        np.testing.assert_allclose(out[k].detach(), alone.detach(), rtol=1e-10, atol=1e-12)
+        alone.square().sum().backward()
+        for together, own in zip(members.weights, plain.parameters(), strict=True):
+            np.testing.assert_allclose(together.grad[k], own.grad, rtol=1e-9, atol=1e-11)
 
 
 def test_a_huge_network_is_not_built_to_be_measured():

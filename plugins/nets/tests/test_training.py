@@ -1,5 +1,7 @@
 """Members trained at once move as each would alone, by the steps that plain PyTorch takes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -34,12 +36,13 @@ def problem():
     return X, y, loss
 
 
-def together(seeds, held=(), how=HOW):
+def together(seeds, held=(), how=HOW, **more):
     X, _, loss = problem()
     members = Members.drawn(LAYERS, (3,), 1, seeds)
     held = np.array(held, dtype=int)
     fit = np.setdiff1d(np.arange(30), held)
-    history = train(members, examples(X, fit), loss, held, how, [s + 100 for s in seeds])
+    orders = [s + 100 for s in seeds]
+    history = train(members, examples(X, fit), loss, held, how, orders, **more)
     return members.arrays(), history
 
 
@@ -89,6 +92,23 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training():
     rows = torch.arange(8)[None]
     found = loss(members.shared(members.tensor(X[:8])), rows).mean().item()
     assert found == pytest.approx(history["validation_loss"][best], rel=1e-5)
+
+
+def test_a_training_that_only_worsens_keeps_the_start():
+    wild = replace(HOW, epochs=2, learning_rate=30.0)
+    weights, history = together([3], held=(1, 8, 20), how=wild, start=True)
+    for name, start in Members.drawn(LAYERS, (3,), 1, [3]).arrays().items():
+        np.testing.assert_array_equal(weights[name], start)
+    assert history["validation_loss"].min() > 10.0
+
+
+def test_training_against_attacks_is_judged_under_attack():
+    lame = replace(HOW, epochs=1, learning_rate=0.0)
+    plain, attacked = (
+        together([3], (1, 8, 20), how)[1]["validation_loss"][0]
+        for how in (lame, replace(lame, adversarial=np.float64(0.3)))
+    )
+    assert attacked > 1.02 * plain
 
 
 def test_penalties_leave_biases_alone():

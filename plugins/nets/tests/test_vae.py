@@ -11,6 +11,7 @@ from sklearn.preprocessing import PolynomialFeatures
 
 import equatorium as eq
 from equatorium.errors import InputError, ShapeError, StateError
+from equatorium_nets.fitting import held_out, seeds_of
 from equatorium_nets.hiding import hiding
 from equatorium_nets.linear_start import linear_start
 from equatorium_nets.vae import VAE
@@ -106,6 +107,19 @@ def test_before_training_the_encoder_is_the_exact_posterior():
         np.testing.assert_allclose(found.cov().dense()[i], S, atol=1e-6)
     model.set_params(steps=0)
     np.testing.assert_allclose(model.transform(X, ivar=ivar), found.mean, atol=1e-5)
+
+
+def test_rows_that_judge_have_no_part_in_the_start():
+    rng = np.random.default_rng(5)
+    X = plane(rng, 40)
+    others = X.copy()
+    *_, split = seeds_of(0, 1)
+    _, held = held_out(40, 0.1, split)
+    others[held] = 9.0 * plane(rng, len(held))
+    how = {"epochs": 1, "learning_rate": 0.0, "random_state": 0}
+    one, other = (VAE(2, **how).fit(rows).get_state() for rows in (X, others))
+    assert one["x_scale_"] == other["x_scale_"]
+    np.testing.assert_array_equal(one["weights_"]["axes"], other["weights_"]["axes"])
 
 
 def test_a_sheet_is_found(on_a_sheet):
@@ -252,7 +266,7 @@ def test_labels_of_stars_are_inferred_through_it(on_a_sheet):
 def test_hidden_values_are_a_share_of_half_of_the_rows():
     rng = np.random.default_rng(11)
     rows = torch.zeros(4000, 2 * 50 + 1)
-    hidden = torch.isinf(hiding(0.8, 50)(rows, rng)[:, 50:100]).double().mean(dim=1).numpy()
+    hidden = torch.isinf(hiding(0.8, 50)(rows, rng)[0][:, 50:100]).double().mean(dim=1).numpy()
     assert np.mean(hidden > 0) == pytest.approx(0.5, abs=0.03)
     assert hidden[hidden > 0].mean() == pytest.approx(0.4, abs=0.03)
     assert hiding(0, 50) is None

@@ -9,7 +9,8 @@ import torch
 from equatorium.errors import InputError, did_you_mean
 
 Tensor = torch.Tensor
-Change = Callable[[Tensor, np.random.Generator, Tensor | None], Tensor]
+Changed = tuple[Tensor, Tensor | None]
+Change = Callable[[Tensor, np.random.Generator, Tensor | None], Changed]
 
 
 def flip(x: Tensor, rng: np.random.Generator, share: float = 0.5) -> Tensor:
@@ -59,6 +60,7 @@ CHANGES: Mapping[str, Callable[..., Tensor]] = {
     "shift": shift,
     "noise": noise,
 }
+_MOVES = ("flip", "rotate", "shift")
 
 
 def augmentation(augment: Any, shape: Sequence[int], known_errors: bool = False) -> Change | None:
@@ -76,7 +78,8 @@ def augmentation(augment: Any, shape: Sequence[int], known_errors: bool = False)
     Returns
     -------
     callable or None
-        (flat examples (batch, d), generator, errors (batch, d) or None) -> changed ones.
+        (flat examples (batch, d), generator, errors (batch, d) or None) -> both, changed: errors go
+        where their pixels go.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def augmentation(augment: Any, shape: Sequence[int], known_errors: bool = False)
                 f"there is no augmentation {name!r}.{did_you_mean(str(name), CHANGES)} "
                 f"Known: {', '.join(CHANGES)}."
             )
-        if not isinstance(amount, int | float) or not 0 <= amount < np.inf:
+        if not isinstance(amount, int | float | np.number) or not 0 <= amount < np.inf:
             raise InputError(f"augment[{name!r}] must be a number from 0, not {amount!r}.")
         if name in ("flip", "shift") and len(shape) < 2:
             raise InputError(f"{name!r} needs examples with a shape; give shape=(channels, ...).")
@@ -104,15 +107,18 @@ def augmentation(augment: Any, shape: Sequence[int], known_errors: bool = False)
             raise InputError("augment['errors'] needs the errors of the inputs: fit(..., ivar=).")
         if name == "rotate" and (len(shape) != 3 or shape[1] != shape[2]):
             raise InputError(f"'rotate' needs square images, but examples have shape {shape}.")
-    again = float(augment.get("errors", 0.0))
-    chosen = [(CHANGES[name], float(a)) for name, a in augment.items() if name != "errors"]
+    again, blur = (float(augment.get(name, 0.0)) for name in ("errors", "noise"))
+    moves = [(CHANGES[name], float(a)) for name, a in augment.items() if name in _MOVES]
 
-    def change(flat: Tensor, rng: np.random.Generator, errors: Tensor | None = None) -> Tensor:
-        # First of all, while every error still belongs to its pixel.
+    def change(flat: Tensor, rng: np.random.Generator, errors: Tensor | None = None) -> Changed:
         x = flat if errors is None or not again else resample(flat, rng, again, errors)
-        x = x.reshape(-1, *shape)
-        for function, amount in chosen:
-            x = function(x, rng, amount)
-        return x.reshape(flat.shape)
+        if moves:
+            both = [x] if errors is None else [x, errors]
+            maps = torch.cat([part.reshape(-1, *shape) for part in both], dim=1)
+            for function, amount in moves:
+                maps = function(maps, rng, amount)
+            x, *last = (part.reshape(flat.shape) for part in maps.split(shape[0], dim=1))
+            errors = last[0] if last else None
+        return (noise(x, rng, blur) if blur else x), errors
 
     return change

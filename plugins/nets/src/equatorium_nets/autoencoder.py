@@ -91,7 +91,7 @@ class Autoencoder(nn.Module):
         x, V, c = self.split(rows)
         m, U = self.encode(rows)
         source = None if self.training else torch.Generator().manual_seed(0)
-        draw = torch.randn(m.shape, generator=source).to(m)
+        draw = torch.randn(m.shape, generator=source, dtype=torch.float32).to(m)
         z = m + (U @ draw[..., None])[..., 0]
         logdet = U.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
         away = 0.5 * ((U**2).sum(dim=(-2, -1)) + (m**2).sum(dim=-1) - self.k) - logdet
@@ -190,7 +190,7 @@ class Single(Members):
 def drawn(plan: Autoencoder, linear: LinearStart, seed: int) -> Single:
     """Draw the weights by PyTorch's rules for its layers, then begin as a linear map."""
     torch.manual_seed(seed)
-    plan = plan.to_empty(device="cpu")
+    plan = plan.to_empty(device="cpu").float()
     for part in plan.modules():
         if callable(reset := getattr(part, "reset_parameters", None)):
             reset()

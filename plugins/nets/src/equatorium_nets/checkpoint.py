@@ -29,6 +29,8 @@ class Checkpoint:
         if not isinstance(path, str | Path) or not str(path):
             raise InputError(f"checkpoint must be the path of a file or None, not {path!r:.80}.")
         self.path, self.identity = Path(path), dict(identity)
+        if not self.path.absolute().parent.is_dir():
+            raise InputError(f"checkpoint={str(path)!r} is in a folder that is not there; make it.")
         self._next = 0.0
 
     def read(self) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """Classifiers that are networks: trained together, their probabilities averaged and calibrated."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -13,7 +13,7 @@ from equatorium.errors import InputError, StateError
 from equatorium_nets.examples import most_held
 from equatorium_nets.fitting import held_out, seeds_of, trained
 from equatorium_nets.heads import best_temperature, cross_entropy, probabilities
-from equatorium_nets.networks import Networks
+from equatorium_nets.networks import Networks, checked_bar
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -26,9 +26,10 @@ class NetworkClassifier(Networks, Classifier):
 
     Parameters
     ----------
-    class_weight : str, dict or None
+    class_weight : str, dict, list or None
         What the classes count in the loss, by label (1 where none is given); ``"balanced"``: rare
-        ones as much as frequent ones.
+        ones as much as frequent ones. Labels that are numbers stand in a list of pairs, ``[(0,
+        1.0), (1, 5.0)]``, if the model is to be saved.
 
     Attributes
     ----------
@@ -43,7 +44,7 @@ class NetworkClassifier(Networks, Classifier):
     """
 
     EPOCHS: ClassVar[int] = 100
-    class_weight: str | Mapping[Any, float] | None = None
+    class_weight: str | Mapping[Any, float] | Sequence[Any] | None = None
     patience: int | None = 30
 
     def fit(self, X: Any, y: Any, *, ivar: Any = None) -> Self:
@@ -58,11 +59,7 @@ class NetworkClassifier(Networks, Classifier):
         ivar : array_like, shape (n, d) or (d,), optional
             Inverse variances of X, for the augmentation ``errors`` and for `adversarial`.
         """
-        self._ivar = ivar
-        try:
-            return super().fit(X, y)
-        finally:
-            del self._ivar
+        return self._fitted(super().fit, X, y, ivar)
 
     def _fit(self, X: Any, codes: Any) -> None:
         *seeds, rng = seeds_of(self.random_state, self.n_members)
@@ -85,12 +82,17 @@ class NetworkClassifier(Networks, Classifier):
     def _class_weights(self, codes: Any) -> FloatArray | None:
         if self.class_weight is None:
             return None
-        if isinstance(self.class_weight, Mapping):
-            return self._given_weights(self.class_weight)
+        if not isinstance(self.class_weight, str):
+            try:
+                given = dict(self.class_weight)
+            except (TypeError, ValueError):
+                given = None
+            if given is not None:
+                return self._given_weights(given)
         if self.class_weight != "balanced":
             raise InputError(
-                f"class_weight must be None, 'balanced' or a dict of label to weight, not "
-                f"{self.class_weight!r:.80}."
+                f"class_weight must be None, 'balanced', or label and weight in a dict or in "
+                f"pairs, not {self.class_weight!r:.80}."
             )
         count = np.bincount(codes)
         return np.asarray(len(codes) / (len(count) * count))
@@ -128,13 +130,14 @@ class NetworkClassifier(Networks, Classifier):
         proba_bar : array_like, shape (m, c)
         """
         X = self._validate(X, reset=False)
-        bar = torch.as_tensor(np.asarray(proba_bar, dtype=np.float64), device=self.module_.device)
+        bar = self.module_.tensor(checked_bar(proba_bar, "proba_bar", (len(X), len(self.classes_))))
         slopes = []
         for start in range(0, len(X), self.module_.rows):
             these = slice(start, start + self.module_.rows)
-            x = self.module_.tensor(self._scaled(X[these])).requires_grad_()
-            chances = torch.softmax(self.module_.shared(x) / self.temperature_, dim=-1).mean(dim=0)
-            slopes += torch.autograd.grad((chances * bar[these]).sum(), x)
+            with torch.enable_grad():
+                x = self.module_.tensor(self._scaled(X[these])).requires_grad_()
+                chances = torch.softmax(self.module_.shared(x) / self.temperature_, dim=-1)
+                slopes += torch.autograd.grad((chances.mean(dim=0) * bar[these]).sum(), x)
         return np.concatenate([slope.cpu().numpy() for slope in slopes]) / self.x_scale_
 
     def _numbers_of(self, state: Mapping[str, Any]) -> int:

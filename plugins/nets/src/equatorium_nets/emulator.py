@@ -25,7 +25,7 @@ from equatorium_nets.examples import most_held
 from equatorium_nets.fitting import held_out, output_units, seeds_of, trained
 from equatorium_nets.heads import HEADS, best_widening, head_named
 from equatorium_nets.members import Members
-from equatorium_nets.networks import Networks
+from equatorium_nets.networks import Networks, checked_bar
 from equatorium_nets.sampled import SAMPLED, Sampled, best_stretch, check_fractions
 
 _VAST = 1e30
@@ -97,11 +97,7 @@ class NetworkEmulator(Networks, Emulator):
         ivar : array_like, shape (n, d) or (d,), optional
             Inverse variances of X, for the augmentation ``errors`` and for `adversarial`.
         """
-        self._ivar = ivar
-        try:
-            return super().fit(X, y, noise=noise)
-        finally:
-            del self._ivar
+        return self._fitted(super().fit, X, y, ivar, noise=noise)
 
     def _fit(self, X: Any, Y: FloatArray, noise: FloatArray | None) -> None:
         parts, head = self._parts, head_named(self._head)
@@ -166,7 +162,7 @@ class NetworkEmulator(Networks, Emulator):
         if isinstance(head_named(self._head), Sampled):
             return Weighted(self._values(X))
         with torch.no_grad():
-            share, mean, variance = self._densities(torch.from_numpy(X))
+            share, mean, variance = self._densities(_tensor(X))
             if self._head == "mixture":
                 each = [Diagonal(v.cpu().numpy()) for v in variance]
                 return Mixture(share.cpu().numpy(), mean.cpu().numpy(), each)
@@ -180,7 +176,7 @@ class NetworkEmulator(Networks, Emulator):
             values = self._values(X)
             return np.asarray(values.reshape(self.module_.n, -1, *values.shape[1:]).mean(axis=1))
         with torch.no_grad():
-            share, mean, _ = self._densities(torch.from_numpy(X))
+            share, mean, _ = self._densities(_tensor(X))
         k = self.module_.n
         weighted = (k * share[..., None] * mean).unflatten(0, (k, -1)).sum(dim=1)
         return np.asarray(weighted.numpy())
@@ -201,15 +197,18 @@ class NetworkEmulator(Networks, Emulator):
         """
         if "gradient" not in head_named(self._head).can:
             raise InputError(f"the head {self._head!r} knows no slope; take {', '.join(HEADS)}.")
-        x = torch.from_numpy(self._validate_query(X)).requires_grad_()
-        center, alone, factor = self._moments(*self._densities(x))
-        of_mean, of_cov = (center.new_tensor(np.asarray(a)) for a in (mean_bar, cov_bar))
-        total = (
-            (center * of_mean).sum()
-            + (alone * of_cov.diagonal(dim1=1, dim2=2)).sum()
-            + (factor * (of_cov @ factor)).sum()
-        )
-        (slope,) = torch.autograd.grad(total, x)
+        x = torch.from_numpy(np.array(self._validate_query(X))).requires_grad_()
+        m, p = len(x), self.n_outputs_
+        bars = checked_bar(mean_bar, "mean_bar", (m, p)), checked_bar(cov_bar, "cov_bar", (m, p, p))
+        with torch.enable_grad():
+            center, alone, factor = self._moments(*self._densities(x))
+            of_mean, of_cov = (center.new_tensor(a) for a in bars)
+            total = (
+                (center * of_mean).sum()
+                + (alone * of_cov.diagonal(dim1=1, dim2=2)).sum()
+                + (factor * (of_cov @ factor)).sum()
+            )
+            (slope,) = torch.autograd.grad(total, x)
         return np.asarray(slope.numpy())
 
     def _numbers_of(self, state: Mapping[str, Any]) -> int:
@@ -231,11 +230,11 @@ class NetworkEmulator(Networks, Emulator):
 
     @property
     def _parts(self) -> int:
-        own = head_named(self._head).parts
+        own, least = head_named(self._head).parts, 2 if self._head == "quantile" else 1
         if own == 1 or self.parts is None:
             return own
-        if not isinstance(self.parts, int | np.integer) or self.parts < 1:
-            raise InputError(f"parts must be a whole number from 1, not {self.parts!r}.")
+        if not isinstance(self.parts, int | np.integer) or self.parts < least:
+            raise InputError(f"parts must be a whole number from {least}, not {self.parts!r}.")
         return int(self.parts)
 
     def _values_at(self, module: Members, x: torch.Tensor, p: int) -> FloatArray:
@@ -279,6 +278,11 @@ class NetworkEmulator(Networks, Emulator):
         alone = own * (1.0 - (together**2).sum(dim=1)).clamp(min=0.0)
         spread = (weight.clamp(min=1e-300).sqrt() * (mean - center)).movedim(0, -1)
         return center, alone, torch.cat([own.sqrt()[..., None] * together, spread], dim=-1)
+
+
+def _tensor(X: FloatArray) -> torch.Tensor:
+    """Return a tensor, of a copy if X cannot be written to or is turned round."""
+    return torch.from_numpy(np.require(X, requirements=["C", "W"]))
 
 
 class _Table:

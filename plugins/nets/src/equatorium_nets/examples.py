@@ -20,6 +20,7 @@ from equatorium.errors import InputError, NotFiniteError, ShapeError
 Rows = npt.NDArray[np.intp]
 _PIECE = 2**20  # numbers read at one place
 _PIECES = 16  # places at once
+_VAST = 1e30  # an error beyond which single precision ends
 _HELD = 2**25  # numbers that are held out of a file, and stay in memory, at most
 
 
@@ -55,7 +56,7 @@ class Examples(ABC):
         if ivar is not None:
             std = np.zeros_like(ivar)
             np.divide(1.0, np.sqrt(ivar), out=std, where=ivar > 0)
-            self.errors = np.atleast_2d(std / self.scale).astype(np.float32)
+            self.errors = np.atleast_2d(np.minimum(std / self.scale, _VAST)).astype(np.float32)
 
     @abstractmethod
     def take(self, rows: Rows) -> FloatArray:
@@ -147,6 +148,8 @@ def examples(X: Any, fit: Rows, missing: bool = False) -> Examples:
 
 def checked_dataset(X: h5py.Dataset) -> None:
     """Raise what a dataset deserves that is no table of numbers."""
+    if not X:
+        raise InputError("the HDF5 file of the dataset is closed; keep it open during fit.")
     if X.ndim != 2 or 0 in X.shape:
         raise ShapeError(
             f"the dataset {X.name} must be 2-D, (rows, columns), but its shape is {X.shape}."
@@ -171,7 +174,13 @@ def checksum(*arrays: npt.NDArray[Any] | None) -> str:
 
 def input_units(X: Iterable[FloatArray], shape: Sequence[int]) -> tuple[FloatArray, FloatArray]:
     """Return centre and spread (d,) of rows in pieces: of each column, or each channel of maps."""
-    center, variance = _moments(X)
+    with np.errstate(over="ignore", invalid="ignore"):
+        center, variance = _moments(X)
+    if not np.isfinite(variance).all():
+        column = int(np.flatnonzero(~np.isfinite(variance))[0])
+        raise InputError(
+            f"column {column} of X is so large that squares overflow: give it in other units."
+        )
     if len(shape) > 1:
         means, variances = (a.reshape(shape[0], -1) for a in (center, variance))
         size = means.shape[1]

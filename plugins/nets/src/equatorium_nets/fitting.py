@@ -12,7 +12,9 @@ from equatorium.checks import FloatArray, floats
 from equatorium_nets.augment import augmentation
 from equatorium_nets.checkpoint import Checkpoint
 from equatorium_nets.examples import Examples, checksum, positive
+from equatorium_nets.layers import network
 from equatorium_nets.members import Members
+from equatorium_nets.process import borrowed, is_light
 from equatorium_nets.training import Loss, Training, train
 
 Seeds = list[int]
@@ -103,7 +105,7 @@ def held_out(
 
     Each class gives in proportion, and keeps one example to learn from.
     """
-    if not (isinstance(share, int | float) and 0 <= share < 1):
+    if not (isinstance(share, int | float | np.number) and 0 <= share < 1):
         raise errors.InputError(f"validation must be a share from 0 to 1, not {share!r}.")
     order = rng.permutation(n)
     if codes is not None:
@@ -167,7 +169,8 @@ def trained(
     )
     shape = model._shape_of(examples.d)
     device = usable_device(model.device)
-    with torch.random.fork_rng(devices=[] if device == "cpu" else [device]):
+    plan = network(model.architecture, shape, outputs)
+    with borrowed(device, is_light(plan, shape, how.batch_size)):
         members = Members.drawn(model.architecture, shape, outputs, seeds[0]).to(device)
         torch.manual_seed(seeds[0][0])  # dropout
         change = augmentation(model.augment, shape, examples.errors is not None)
@@ -215,22 +218,24 @@ def usable_device(device: str) -> str:
         If the name is no device's, or CUDA is not there.
     """
     try:
-        kind = "auto" if device == "auto" else torch.device(device).type
+        kind = torch.device("cpu" if device == "auto" else device).type
     except (RuntimeError, TypeError):
         kind = ""
-    if kind not in ("auto", "cpu", "cuda"):
+    kind = kind if isinstance(device, str) else ""  # an option has a written form
+    if kind not in ("cpu", "cuda"):
         raise errors.InputError(f"device={device!r} is no device; use 'auto', 'cpu' or 'cuda'.")
     if kind == "cuda" and not torch.cuda.is_available():
         raise errors.InputError(
             f"device={device!r}, but torch finds no CUDA device here; use device='auto' or 'cpu'."
         )
-    return ("cuda" if torch.cuda.is_available() else "cpu") if kind == "auto" else device
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device if kind == "cuda" else kind
 
 
 def present_device(device: str) -> str:
     """Return the device as `usable_device` does, but the CPU in place of a missing CUDA device."""
-    missing = device != "cpu" and not torch.cuda.is_available()
-    return "cpu" if missing else usable_device(device)
+    return usable_device(device) if torch.cuda.is_available() else "cpu"
 
 
 def checked_history(state: Mapping[str, Any]) -> None:

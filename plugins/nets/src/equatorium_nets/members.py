@@ -61,7 +61,7 @@ class Members(nn.Module):
             plan = network(layers, shape, outputs)
             for layer in plan:
                 if not isinstance(layer, Backbone):
-                    _reset(layer.to_empty(device="cpu"))
+                    _reset(layer.to_empty(device="cpu").float())
             every.append(_named(plan))
         stacked = {
             name: torch.stack([one[name].detach().to("cpu", torch.float32) for one in every])

@@ -1,7 +1,7 @@
 """What emulators and classifiers share that are several networks of one architecture."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from equatorium import Ensemble, Network, state_array
-from equatorium.checks import FloatArray
-from equatorium.errors import StateError
+from equatorium.checks import FloatArray, floats
+from equatorium.errors import ShapeError, StateError
 from equatorium_nets.examples import Examples, Rows, checked_dataset, examples, input_units
 from equatorium_nets.fitting import (
     checked_history,
@@ -71,7 +71,7 @@ class Networks(Network, Ensemble):
     adversarial : float
         Train on examples, too, that are moved by so much along the sign of the loss's gradient
         (Goodfellow et al. 2015), in units of the inputs' errors where `fit` is given ``ivar``, else
-        of their spread; 0: do not.
+        of their spread, and judge by such examples; 0: do not.
     mc_dropout : int
         So many thinned networks are made of each by its ``dropout`` layers, and all of them answer
         (Gal & Ghahramani 2016); 0: dropout only serves the training.
@@ -147,6 +147,19 @@ class Networks(Network, Ensemble):
         self.n_features_in_ = X.shape[1]
         return X, y
 
+    def _fitted(self, fit: Callable[..., Self], X: Any, y: Any, ivar: Any, **how: Any) -> Self:
+        """Call the `fit` of the role; one that fails leaves nothing that looks learned."""
+        of_model: Any = self
+        self._ivar = ivar
+        try:
+            return fit(X, y, **how)
+        except BaseException:
+            if not hasattr(self, "module_"):  # what was refused at once leaves an earlier fit
+                of_model._forget()
+            raise
+        finally:
+            del self._ivar
+
     def to_device(self, device: str) -> Self:
         """Move the weights to another device and return the model."""
         self.module_.to(usable_device(device))
@@ -209,3 +222,16 @@ class Networks(Network, Ensemble):
 
     def _scaled(self, X: FloatArray) -> FloatArray:
         return (X - self.x_center_) / self.x_scale_
+
+
+def checked_bar(bar: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
+    """Return what the slope of an answer is multiplied by: of another shape it would be broadcast.
+
+    Raises
+    ------
+    ShapeError
+    """
+    found = floats(bar, name)
+    if found.shape != shape:
+        raise ShapeError(f"{name} must have shape {shape}, not {found.shape}.")
+    return found

@@ -43,7 +43,7 @@ class GRU(nn.Module):
     def reset_parameters(self) -> None:
         """Let the units forget within 1 to 1000 typical gaps."""
         with torch.no_grad():
-            self.rate.copy_(torch.linspace(0.0, -7.0, self.units))
+            self.rate.copy_(torch.linspace(0.0, -7.0, self.units, dtype=self.rate.dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (examples, steps, channels) to (examples, units)."""

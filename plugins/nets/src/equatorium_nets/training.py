@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
+from equatorium_nets.augment import Change
 from equatorium_nets.checkpoint import Checkpoint
 from equatorium_nets.examples import Examples, Rows
 from equatorium_nets.members import Members
@@ -18,8 +19,6 @@ from equatorium_nets.members import Members
 Tensor = torch.Tensor
 # (numbers of the network (K, B, q), rows of the examples (K, B)) -> losses (K, B)
 Loss = Callable[[Tensor, Tensor], Tensor]
-# (examples (B, d), generator, their errors (B, d) or None) -> changed examples
-Augment = Callable[[Tensor, np.random.Generator, Tensor | None], Tensor]
 _LAST = 0.01  # of the first step is the last one of a falling schedule
 
 
@@ -82,8 +81,9 @@ def train(
     held: Rows,
     how: Training,
     seeds: list[int],
-    augment: Augment | None = None,
+    augment: Change | None = None,
     checkpoint: Checkpoint | None = None,
+    start: bool = False,
 ) -> dict[str, FloatArray]:
     """Train all members at once; each ends with the weights of its best epoch.
 
@@ -104,6 +104,8 @@ def train(
         Changes a member's batch (batch, d).
     checkpoint : Checkpoint, optional
         Where the training goes on, and leaves what it reaches.
+    start : bool
+        Whether the weights at the start may turn out to be the best.
 
     Returns
     -------
@@ -116,6 +118,8 @@ def train(
         If a loss is not finite.
     """
     run = _Run(members, examples, loss, held, how, seeds, augment)
+    if start and len(held):
+        run.best.begin(run._judge())
     found = None if checkpoint is None else checkpoint.read()
     if found is not None:
         run.restore(found)
@@ -152,7 +156,7 @@ class _Run:
         held: Rows,
         how: Training,
         seeds: list[int],
-        augment: Augment | None,
+        augment: Change | None,
     ) -> None:
         self.members, self.examples, self.loss, self.how = members, examples, loss, how
         self.augment, self.held = augment, held
@@ -211,13 +215,13 @@ class _Run:
 
     def _step(self, batch: Tensor, rows: Tensor) -> Tensor:
         """Change the weights after a batch (K, B, d) of examples (K, B); return the mean loss."""
-        errors = self.errors
-        if errors is not None:
-            errors = errors[rows] if len(errors) > 1 else errors.expand_as(batch)
+        errors = self._errors_of(batch, rows)
         if self.augment is not None:
             each = [None] * len(batch) if errors is None else errors
-            batch = torch.stack(
-                [self.augment(*one) for one in zip(batch, self.orders, each, strict=True)]
+            changed = [self.augment(*one) for one in zip(batch, self.orders, each, strict=True)]
+            batch, errors = (
+                None if parts[0] is None else torch.stack(parts)
+                for parts in zip(*changed, strict=True)
             )
         losses = self._losses(batch, rows, errors).mean(dim=1)
         objective = losses.sum()
@@ -228,6 +232,12 @@ class _Run:
         objective.backward()
         self.optimiser.step()
         return losses.detach().mean()
+
+    def _errors_of(self, batch: Tensor, rows: Tensor) -> Tensor | None:
+        errors = self.errors
+        if errors is None:
+            return None
+        return errors[rows] if len(errors) > 1 else errors.expand_as(batch)
 
     def _losses(self, batch: Tensor, rows: Tensor, errors: Tensor | None) -> Tensor:
         """Return the losses (K, B), and if so wished half of them at examples moved uphill."""
@@ -244,11 +254,14 @@ class _Run:
         self.members.eval()
         total = torch.zeros(self.members.n, device=self.members.device)
         size = self.members.rows
-        with torch.no_grad():
+        with torch.set_grad_enabled(bool(self.how.adversarial)):
             for start in range(0, len(self.held), size):
                 rows = torch.from_numpy(self.held[start : start + size]).to(total.device)
-                out = self.members.shared(self.judges[start : start + size])
-                total += self.loss(out, rows.expand(self.members.n, -1)).sum(dim=1)
+                rows = rows.expand(self.members.n, -1)
+                x = self.judges[start : start + size]
+                x = x.expand(self.members.n, *x.shape)
+                losses = self._losses(x, rows, self._errors_of(x, rows))
+                total += losses.detach().sum(dim=1)
         return total / len(self.held)
 
     def state(self) -> dict[str, Any]:
@@ -350,6 +363,10 @@ class _Best:
     def finished(self) -> bool:
         """Whether nobody improves any more."""
         return not bool((self.waited <= self.patience).any())
+
+    def begin(self, loss: Tensor) -> None:
+        """Take note of the held-out losses (K,) before the first epoch."""
+        self.loss = torch.where(loss.isfinite(), loss, torch.inf)
 
     def compare(self, loss: Tensor) -> None:
         """Take note of the held-out losses (K,) of an epoch."""

@@ -20,6 +20,7 @@ from equatorium_nets.fitting import (
 )
 from equatorium_nets.hiding import hiding
 from equatorium_nets.linear_start import linear_start
+from equatorium_nets.process import borrowed, is_light
 from equatorium_nets.training import Training, train
 
 _VALUES = 2**22  # of the Jacobians that are held at once
@@ -144,32 +145,31 @@ class VAE(Network, Embedder):
         }
 
     def _fit(self, X: FloatArray, ivar: FloatArray | None) -> None:
-        n, d = X.shape
-        plan, how, hide = self._plan(d), self._training(), hiding(self.hide, d - self.labels)
-        if n < 2:
-            raise InputError(f"VAE needs at least 2 rows, but n_samples={n}.")
-        self._learn_units(X, ivar)
-        rows = self._units(X, ivar)
-        x, V, c = np.split(rows, [plan.p, 2 * plan.p], axis=1)
-        linear = linear_start(x, V, c, plan.k, LEAST)
+        if len(X) < 2:
+            raise InputError(f"VAE needs at least 2 rows, but n_samples={len(X)}.")
+        plan, how = self._plan(X.shape[1]), self._training()
         (weights,), (orders,), rng = seeds_of(self.random_state, 1)
-        fit, held = held_out(n, self.validation, rng)
-        inputs = examples(rows, fit)
-        with torch.random.fork_rng():
-            model = drawn(plan, linear, weights).to(usable_device(self.device))
+        fit, held = held_out(len(X), self.validation, rng)
+        self._learn_units(X[fit], ivar if ivar is None else ivar[fit])
+        rows = self._units(X, ivar)
+        inputs, hide = examples(rows, fit), hiding(self.hide, plan.p)
+        x, V, c = np.split(rows[fit], [plan.p, 2 * plan.p], axis=1)
+        linear, device = linear_start(x, V, c, plan.k, LEAST), usable_device(self.device)
+        light = is_light(plan.encoder, (plan.k + 2 * plan.p + plan.c,), how.batch_size)
+        with borrowed(device, light):
+            model = drawn(plan, linear, weights).to(device)
             torch.manual_seed(orders)
             try:
-                self.history_ = train(model, inputs, _as_given, held, how, [orders], hide)
+                self.history_ = train(
+                    model, inputs, _as_given, held, how, [orders], hide, start=True
+                )
             except torch.linalg.LinAlgError:
                 self.history_ = {"loss": np.full(1, np.nan)}
         self.weights_ = {name: w[0] for name, w in model.arrays().items()}
         learned = (*self.history_.values(), *self.weights_.values())
         if not all(np.isfinite(a).all() for a in learned):
-            raise InputError(
-                f"VAE: the training diverged. Lower learning_rate ({self.learning_rate:g}), or "
-                "look for wild values in X."
-            )
-        self.module_ = self._built(self._plan(d), self.weights_)
+            raise InputError("VAE: the training diverged: lower learning_rate, or mend wild X.")
+        self.module_ = self._built(self._plan(X.shape[1]), self.weights_)
         self._learn_moments(rows)
 
     def _learn_moments(self, rows: FloatArray) -> None:

@@ -1,0 +1,83 @@
+"""A training in a process with others: threads, PyTorch's generator, its defaults."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from equatorium_nets.layers import network
+from equatorium_nets.mlp import MLP
+from equatorium_nets.process import borrowed, is_light
+from equatorium_nets.rnn import RNN
+from equatorium_nets.vae import VAE
+
+X = np.random.default_rng(0).normal(size=(40, 2))
+TINY = {"layers": "dense(8) tanh dropout(0.2)", "n_members": 2, "epochs": 6}
+
+
+def trained(seed):
+    return MLP(**TINY, random_state=seed).fit(X, X[:, 0]).predict(X)
+
+
+def test_trainings_in_threads_end_as_they_do_alone():
+    alone = [trained(seed) for seed in range(4)]
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(trained, range(4)))
+    np.testing.assert_array_equal(found, alone)
+    assert before.equal(torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        lambda: MLP(**TINY, random_state=0).fit(X, X[:, 0]).weights_,
+        lambda: (
+            RNN(layers="gru(4)", epochs=1, n_members=1, random_state=0).fit(X, X[:, 0]).weights_
+        ),
+        lambda: VAE(1, encoder="dense(4) tanh", epochs=2, random_state=0).fit(X).weights_,
+    ],
+    ids=["mlp", "rnn", "vae"],
+)
+def test_a_seed_gives_the_same_weights_whatever_the_defaults_of_pytorch(weights):
+    expected = weights()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            found = weights()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(found[name].dtype == np.float32 for name in found)
+    for name in found:
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_slopes_are_found_where_gradients_are_off():
+    model = MLP(**TINY, random_state=0).fit(X, X[:, 0])
+    bars = np.ones((40, 1)), np.zeros((40, 1, 1))
+    with torch.no_grad():
+        found = model.predict_dist_vjp(X, *bars)
+    np.testing.assert_array_equal(found, model.predict_dist_vjp(X, *bars))
+
+
+def test_small_steps_take_one_thread_and_give_the_others_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with borrowed("cpu", light=True):
+            assert torch.get_num_threads() == 1
+        with borrowed("cpu"):
+            assert torch.get_num_threads() == 2
+        with pytest.raises(ValueError, match="stopped"), borrowed("cpu", light=True):
+            raise ValueError("stopped")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_is_light():
+    """Two products of 1000 x 1000 for 100 rows are 4e8 operations, of 10 x 10 nothing."""
+    assert is_light(network("dense(10) relu", (10,), 10), (10,), 100)
+    assert not is_light(network("dense(1000) relu", (1000,), 1000), (1000,), 100)
+    assert is_light(network("gru(1000)", (50, 20), 1), (50, 20), 1000)
