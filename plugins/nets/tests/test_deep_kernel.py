@@ -53,6 +53,7 @@ def test_features_are_uncorrelated_and_a_line_through_all_is_no_worse_than_the_n
     ("options", "says"),
     [
         ({"network": LeastSquares()}, "network must be a network such as mlp"),
+        ({"network": MLP(layers="dense(9) dropout(0.2)", mc_dropout=3)}, "set mc_dropout=0"),
         ({"process": 3}, "must be an emulator"),
         ({"process": LeastSquares(), "n_features": 0}, "whole number from 1"),
         ({"network": {"name": "mlp"}}, "must be written"),

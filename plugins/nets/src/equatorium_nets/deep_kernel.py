@@ -32,7 +32,7 @@ class DeepKernel(Emulator):
     Parameters
     ----------
     network : network emulator, or its name or spec
-        Its head must give one number an output, or more: what it says itself is not used.
+        Of any architecture and head: what it says itself is not used.
     process : Emulator, or its name or spec
         With the capabilities ``variance`` and ``noise``.
     n_features : int
@@ -131,6 +131,8 @@ class DeepKernel(Emulator):
         process = _made(self.process, "process")
         if not isinstance(network, NetworkEmulator):
             raise InputError(f"network must be a network such as mlp, but it is {network!r:.80}.")
+        if network.mc_dropout:
+            raise InputError("a network with mc_dropout has no one last layer; set mc_dropout=0.")
         if not isinstance(process, Emulator) or "variance" not in process.capabilities_:
             raise InputError(
                 f"process={process!r:.80} must be an emulator with the capability 'variance', such "
