@@ -154,7 +154,7 @@ def told(folder, *words):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     assert result.returncode == 0, result.stderr[-3000:]
     for name in ("dwarfs", "one"):

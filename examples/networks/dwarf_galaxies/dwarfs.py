@@ -78,9 +78,11 @@ by_network = panels["isotropic"][1][:, :CHAINS].swapaxes(0, 1)
 ratio = (by_network[:, 2] - by_network[:, 0]) / (by_mcmc[:, 2] - by_mcmc[:, 0])
 apart = (by_network[:, 1] - by_mcmc[:, 1]) / (by_mcmc[:, 2] - by_mcmc[:, 0]) * 2
 for j, where in enumerate(WHERE):
+    near = np.mean(np.abs(np.log(ratio[:, j])) < np.log(1.2))
     print(
         f"{where}: width over that of MCMC, median {np.median(ratio[:, j]):.2f}, from "
-        f"{ratio[:, j].min():.2f} to {ratio[:, j].max():.2f}; medians differ by "
+        f"{ratio[:, j].min():.2f} to {ratio[:, j].max():.2f}, {near:.2f} of them within a factor "
+        "1.2; medians differ by "
         f"{np.sqrt(np.mean(apart[:, j] ** 2)):.2f} sigma (rms); "
         f"MCMC within 0.1 {np.mean(abs(by_mcmc[:, 1, j] - round_ones[3][:CHAINS, j]) < 0.1):.2f}"
     )
