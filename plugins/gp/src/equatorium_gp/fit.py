@@ -280,7 +280,8 @@ def maximise(
             jac=True,
             method="L-BFGS-B",
             bounds=objective.bounds,
-            options={"maxfun": evaluations, "maxiter": evaluations, "ftol": 1e-9, "gtol": 1e-7},
+            # It looks after each iteration whether there were more than maxfun.
+            options={"maxfun": evaluations - 1, "maxiter": evaluations, "ftol": 1e-9, "gtol": 1e-7},
         )
         found[: objective.free] = objective.write(best.x)
     return found
