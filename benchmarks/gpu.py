@@ -24,7 +24,8 @@ import numpy as np
 import torch
 
 from benchmarks.gp_steps import Batch
-from equatorium_gp.fit import Objective, Problem, to_device
+from equatorium_gp.devices import to_device
+from equatorium_gp.fit import Objective, Problem
 from equatorium_gp.spectral import tensor
 from equatorium_gp.trend_gp import TrendGP
 

@@ -4,6 +4,7 @@ To keep today's state, when `state_version` is raised: save a fitted model with 
 these files hold them.
 """
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,45 @@ def test_a_damaged_state_changes_nothing(kind, damage):
 
 def _without(state, name):
     return {key: value for key, value in state.items() if key != name}
+
+
+@pytest.mark.parametrize("name", ["gp", "trend-gp", "residual-gp", "sparse-gp", "grid-gp"])
+def test_runs_that_change_later_change_no_model(name):
+    mean = eq.emulator("polynomial", degree=1)
+    options = {"residual-gp": {"mean": mean}, "grid-gp": {"least_filled": 0.0}}.get(name, {})
+    X = np.random.default_rng(0).random((24, 2))
+    Y = np.column_stack([np.sin(5 * X[:, 0]) + X[:, 1], X[:, 0] * X[:, 1]])
+    unchanged(eq.emulator(name, **options), X, Y)
+
+
+@pytest.mark.parametrize("column", [None, 0])
+def test_runs_of_levels_that_change_later_change_no_model(column):
+    x = np.linspace(0.0, 1.0, 12)
+    X = np.column_stack([np.repeat([0, 1], 12), np.tile(x, 2)]).astype(float)[:18]
+    unchanged(MultifidelityGP(level_column=column), X, np.sin(5 * X[:, [1]]) + X[:, [0]])
+
+
+def unchanged(model, X, Y):
+    """Fit to copies, spoil these, and ask for all that a file would hold."""
+    given = X.copy(), Y.copy(), np.full(Y.shape, 1e-4)
+    model.fit(given[0], given[1], noise=given[2])
+    before, state = model.predict(X), copy.deepcopy(model.get_state())
+    for array in given:
+        array[:] = 0.3
+    assert_same(model.get_state(), state)
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+def assert_same(found, kept):
+    """Compare states, models within states too."""
+    if isinstance(kept, eq.Emulator):
+        found, kept = found.get_state(), kept.get_state()
+    if isinstance(kept, dict):
+        assert found.keys() == kept.keys()
+        for key, value in kept.items():
+            assert_same(found[key], value)
+    elif isinstance(kept, list):
+        for mine, theirs in zip(found, kept, strict=True):
+            assert_same(mine, theirs)
+    else:
+        np.testing.assert_array_equal(found, kept)

@@ -56,6 +56,13 @@ def test_subset_then_all_ends_where_all_does():
     assert_allclose(np.log(lengths_of(warm)), np.log(lengths_of(whole)), atol=0.02)
 
 
+def test_the_likelihood_is_evaluated_as_often_as_is_said(monkeypatch):
+    count, evaluate = [], Objective.__call__
+    monkeypatch.setattr(Objective, "__call__", lambda self, x: count.append(x) or evaluate(self, x))
+    maximise(kernels.build("matern52", 2), draws(60, 3, 0.01), START, 6, True)
+    assert len(count) == 6
+
+
 def test_gradient_is_small_at_the_end():
     problem, kernel = draws(80, 5, 0.01), kernels.build("scale(matern52) + linear", 2)
     maximise(kernel, problem, START, 200)

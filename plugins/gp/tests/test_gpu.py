@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 import equatorium as eq
 from equatorium.errors import InputError
 from equatorium_gp import devices, kernels
-from equatorium_gp.devices import MATRICES, usable_device
-from equatorium_gp.fit import Objective, Problem, to_device
+from equatorium_gp.devices import MATRICES, to_device, usable_device
+from equatorium_gp.fit import Objective, Problem
 from equatorium_gp.gp import GP
 from equatorium_gp.sparse_gp import SparseGP
 from equatorium_gp.spectral import tensor

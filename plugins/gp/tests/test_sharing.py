@@ -11,8 +11,9 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 import equatorium as eq
 from equatorium.errors import InputError
-from equatorium_gp import devices, kernels, trend_gp
+from equatorium_gp import devices, groups, kernels, trend_gp
 from equatorium_gp.gp import GP
+from equatorium_gp.shared import Shared
 from equatorium_gp.sharing import better_of_both
 from equatorium_gp.trend_gp import TrendGP
 
@@ -75,6 +76,22 @@ def shared_lengths(model):
     """Length-scales in the inputs' units, one row a kernel."""
     parts = [s.posterior.kernel.lengthscale.detach().numpy()[0] for s in model._process.shared]
     return np.array(parts) * model.width_
+
+
+def test_a_kernel_starts_where_that_of_the_output_most_like_it_ended(monkeypatch):
+    """The third output is the first in other units; the second is another function."""
+    starts, learned = [], Shared.learned
+
+    def spy(kernel, *rest):
+        starts.append(np.concatenate([p.detach().numpy().ravel() for p in kernel.parameters()]))
+        return learned(kernel, *rest)
+
+    monkeypatch.setattr(groups.Shared, "learned", spy)
+    X, Y = unlike(40)
+    Y = np.column_stack([Y, -3.0 * Y[:, 0]])
+    found = TrendGP(kernel="matern52", sharing="each").fit(X, Y).kernel_parameters_
+    assert_allclose(starts[2], found[0], atol=1e-9)
+    assert np.abs(starts[0] - found[0]).max() > 0.1  # the first started with what all share
 
 
 def test_auto_takes_kernels_apart_where_outputs_are_unlike_and_not_where_they_are_alike():

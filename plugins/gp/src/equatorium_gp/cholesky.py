@@ -179,7 +179,8 @@ class Factor:
     @classmethod
     def of(cls, contrasts: Contrasts, R: Tensor, ratio: float) -> "Factor":
         """Factorise ``R + ratio D``."""
-        S = contrasts.root * R * contrasts.root.T
+        S = contrasts.root * R
+        S *= contrasts.root.T
         S.diagonal().add_(ratio)
         L = factor(S)
         white = inverse_root(L)

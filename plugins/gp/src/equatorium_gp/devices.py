@@ -1,5 +1,7 @@
 """Where the matrices live: the CPU or a CUDA device, and how much of its memory is theirs."""
 
+from typing import Any
+
 import torch
 
 from equatorium.errors import InputError
@@ -34,6 +36,11 @@ def present_device(device: str) -> str:
     For what was fitted on another machine.
     """
     return "cpu" if _kind(device) == "cuda" and not _has_cuda(device) else usable_device(device)
+
+
+def to_device(kernel: Any, device: str) -> Any:
+    """Put a kernel on a device, in float64."""
+    return kernel.double().to(device)
 
 
 def check_memory(n: int, kernels: int, device: str) -> None:

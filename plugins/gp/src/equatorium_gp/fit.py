@@ -18,7 +18,7 @@ from equatorium.errors import InputError
 from equatorium_gp.cholesky import restricted
 from equatorium_gp.kernels import Kernel, coordinates, dense
 from equatorium_gp.likelihood import kernel_gradient, profile
-from equatorium_gp.spectral import Contrasts, Tensor, tensor
+from equatorium_gp.spectral import Contrasts, Tensor
 from equatorium_gp.stationary import Stationary, kernel_matrix
 from equatorium_gp.triangle import Triangle
 
@@ -91,6 +91,11 @@ class Problem:
     def subset(self, rows: Any) -> "Problem":
         """Keep some of the runs."""
         return Problem(self.X[rows], self.Y[rows], self.H[rows], self.a[rows], self.noise)
+
+    def some(self, runs: int, rng: np.random.Generator) -> "Problem":
+        """Keep a random few of the runs, but enough for the trend to leave some to learn from."""
+        n, size = len(self.H), max(runs, 2 * self.H.shape[1])
+        return self.subset(np.sort(rng.permutation(n)[:size])) if n > size else self
 
     def of_outputs(self, columns: Any) -> "Problem":
         """Keep some of the outputs."""
@@ -275,7 +280,8 @@ def maximise(
             jac=True,
             method="L-BFGS-B",
             bounds=objective.bounds,
-            options={"maxfun": evaluations, "maxiter": evaluations, "ftol": 1e-9, "gtol": 1e-7},
+            # It looks after each iteration whether there were more than maxfun.
+            options={"maxfun": evaluations - 1, "maxiter": evaluations, "ftol": 1e-9, "gtol": 1e-7},
         )
         found[: objective.free] = objective.write(best.x)
     return found
@@ -307,13 +313,12 @@ def learn(
     n, p = problem.Y.shape
     noisy = problem.noise is not None
     alone = p == 1 and (not noisy or float(np.sum(problem.noise)) > 0)
-    size = max(budget.n_subset, 2 * problem.H.shape[1])  # the trend must leave some to learn from
-    few = problem.subset(np.sort(rng.permutation(n)[:size])) if n > size else problem
+    few = problem.some(budget.n_subset, rng)
     one = alone or not noisy
     found = np.array(start, dtype=np.float64)
     if budget.first:
         found = maximise(kernel, few, found, budget.first, one, budget.centre)
-        if one:
+        if one and budget.centre is None:  # else it started there
             found = of_the_best_ratio(kernel, few, found, budget)
         if alone and budget.centre is not None and found[0] > DOUBTFUL:
             found = of_a_fresh_start(kernel, few, found, budget, START)
@@ -392,8 +397,3 @@ def nuggets_differ(kernel: Kernel, problem: Problem, ratios: FloatArray) -> bool
     each, one = (Objective(kernel, problem, shared) for shared in (False, True))
     gain = each._likelihood(R, ratios[:0])[0] - one._likelihood(R, ratios[:1])[0]
     return gain > NUGGETS_DIFFER * p
-
-
-def to_device(kernel: Kernel, device: str) -> Kernel:
-    """Put a kernel on a device, in float64."""
-    return kernel.double().to(tensor(np.zeros(1), device).device)

@@ -14,7 +14,9 @@ import numpy.typing as npt
 from equatorium.checks import FloatArray
 from equatorium.errors import EquatoriumError
 from equatorium_gp.correlation import shrunk_correlation
-from equatorium_gp.fit import Budget, Problem, learn
+from equatorium_gp.fit import Budget, Objective, Problem, best_ratios, learn
+from equatorium_gp.kernels import load
+from equatorium_gp.likelihood import LEAST_NUGGET
 from equatorium_gp.noise import factorise
 from equatorium_gp.shared import Learned, Shared
 from equatorium_gp.spectral import tensor
@@ -78,11 +80,22 @@ class Groups:
         noise = self.noise[:, columns]
         return factorise(noise) if noise.any() else (ones, np.zeros(len(columns)), 0.0)
 
-    def warm(self, kernel: Any, budget: Budget, rng: np.random.Generator) -> tuple[float, float]:
-        """Bring a kernel near the optimum that all components would share; return the ratios."""
+    def warm(
+        self, kernel: Any, budget: Budget, rng: np.random.Generator
+    ) -> list[tuple[float, float]]:
+        """Bring a kernel near the optimum that all components, a group each, would share.
+
+        Returns the ratios of nugget and declared noise to signal that are then best for each.
+        """
         every = np.concatenate(list(self.columns))
         a, b, _ = self.declared(every)
-        return learn(kernel, self.problem(every, a, b), budget, rng)[2]
+        problem = self.problem(every, a, b)
+        _, _, (nugget, noise) = learn(kernel, problem, budget, rng)
+        few = problem.some(budget.n_subset, rng)
+        if b is not None:
+            best = np.maximum(best_ratios(kernel, few, nugget), LEAST_NUGGET)
+            return [(nugget, float(own)) for own in best]
+        return [(float(own), noise) for own in best_ratios(kernel, few, 0.0)]
 
     def learned(
         self,
@@ -107,10 +120,12 @@ class Groups:
         found["output_noise"] = np.zeros(0 if self.noise is None else k)
         errors, coefficients = np.zeros((n, k)), np.zeros((self.H.shape[1], k))
         run_noise, all_numbers, squares, log_likelihood = [], [], 0.0, 0.0
+        alike = self._alike()
         for kernel, start, columns in zip(kernels, starts, self.columns, strict=True):
             a, b, misfit = self.declared(columns)
             problem = self.problem(columns, a, b)
-            numbers, shared = self._one(kernel, start, problem, budget, rng)
+            other = all_numbers[alike[len(run_noise)]] if run_noise else None
+            numbers, shared = self._one(kernel, start, problem, budget, rng, other)
             all_numbers.append(numbers)
             run_noise.append(a)
             if b is not None:
@@ -133,6 +148,36 @@ class Groups:
         }
         return found | of_groups, coefficients, shared.posterior.transform.shape[1]
 
+    def _alike(self) -> list[int]:
+        """Tell of each group which of those before it has a first component most like its own."""
+        first = self.scores[:, [columns[0] for columns in self.columns]]
+        size = np.linalg.norm(first, axis=0)
+        like = np.abs(first.T @ first) / np.maximum(np.outer(size, size), 1e-300)
+        return [int(np.argmax(row[: max(g, 1)])) for g, row in enumerate(like)]
+
+    def _nearer(
+        self,
+        kernel: Any,
+        start: tuple[float, float],
+        problem: Problem,
+        other: Learned,
+        budget: Budget,
+        rng: np.random.Generator,
+    ) -> tuple[float, float]:
+        """Move a kernel to where that of another group ended, if a few runs are likelier there.
+
+        Returns the ratios to start from.
+        """
+        ratio = max(float(np.median(other.ratio)), LEAST_NUGGET)
+        ratios = (ratio, start[1]) if problem.noise is None else (other.delta, ratio)
+        objective = Objective(kernel, problem.some(budget.n_subset, rng), True, budget.centre)
+        here = objective.read(start)
+        load(kernel, other.kernel)
+        there = objective.read(ratios)
+        better = objective(there)[0] < objective(here)[0]
+        objective.write(there if better else here)
+        return ratios if better else start
+
     def _one(
         self,
         kernel: Any,
@@ -140,10 +185,16 @@ class Groups:
         problem: Problem,
         budget: Budget | None,
         rng: np.random.Generator,
+        other: Learned | None,
     ) -> tuple[Learned, Shared]:
-        """Learn a group; one of many that fails keeps the kernel that it started with."""
+        """Learn a group, with the help of an `other` that is like it where all are drawn together.
+
+        One of many that fails keeps the kernel that it started with.
+        """
         before = copy.deepcopy(kernel)
         try:
+            if other is not None and budget is not None and budget.centre is not None:
+                start = self._nearer(kernel, start, problem, other, budget, rng)
             return Shared.learned(kernel, problem, budget, rng, start, self.uneven)
         except (EquatoriumError, np.linalg.LinAlgError) as error:
             if len(self.columns) == 1 or budget is None:

@@ -123,7 +123,7 @@ class MultifidelityGP(Emulator):
         lowest = level == 0
         self.base_ = TrendGP(**own)
         self.base_.fit(points[lowest], Y[lowest], noise=None if noise is None else noise[lowest])
-        self.X_, self.Y_, self.level_ = points, Y, level
+        self.X_, self.Y_, self.level_ = points.copy(), Y.copy(), level
         self.noise_ = np.zeros_like(Y) if noise is None else noise
         self.lower_, self.lower_variance_ = np.zeros_like(Y), np.zeros_like(Y)
         p = Y.shape[1]

@@ -74,9 +74,9 @@ class Decomposed:
         """Decompose the kernel with the nugget delta; by Cholesky if all have one `ratio`."""
         contrasts = problem.contrasts()
         with torch.no_grad():
-            K = kernel_matrix(kernel, problem.X)
-            unit = float(K.diagonal().mean())
-            R = K / unit
+            R = kernel_matrix(kernel, problem.X)
+            unit = float(R.diagonal().mean())
+            R /= unit
             R.diagonal().add_(delta)
             parts = contrasts.decompose(R) if ratio is None else Factor.of(contrasts, R, ratio)
             return cls(R, unit, contrasts, parts, parts.contrasts(problem.Y))

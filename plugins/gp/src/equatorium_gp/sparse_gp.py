@@ -14,8 +14,8 @@ from equatorium_gp import kernels
 from equatorium_gp.bound import MEMORY, Rows, Solved, cholesky_of, features, total, value
 from equatorium_gp.components import Components
 from equatorium_gp.correlation import shrunk_correlation, variance_factor
-from equatorium_gp.devices import present_device, usable_device
-from equatorium_gp.fit import Budget, Problem, to_device
+from equatorium_gp.devices import present_device, to_device, usable_device
+from equatorium_gp.fit import Budget, Problem
 from equatorium_gp.inducing import greedy, matrix, own
 from equatorium_gp.noise import factorise
 from equatorium_gp.options import PLAIN, check_flag, check_seed, chosen_trend

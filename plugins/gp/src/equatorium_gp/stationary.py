@@ -11,7 +11,6 @@ kernel and its backward pass give, at a part of their time and memory.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import gpytorch.kernels as gk
@@ -146,6 +145,17 @@ class Term:
             w[rows].mul_(amplitude * self.family.rate)
         return k, w
 
+    def add_to(self, total: Tensor, u: Tensor, v: Tensor, same: bool = False) -> None:
+        """Add amplitude times f of lengths (m, d) and (n, d) to what there is (m, n)."""
+        middle, amplitude = v.mean(dim=0), self.amplitude()
+        u, v = self.left(u - middle), self.right(v - middle)
+        s, e = total.new_empty(2, min(block_rows(total), len(total)), total.shape[1])
+        for rows in blocks(total):
+            t = self.squares(u[rows], v, s.view(-1))
+            if same:
+                t.diagonal(rows.start).zero_()
+            total[rows].add_(self.family.value(t, e[: len(t)]), alpha=amplitude)
+
     def left(self, u: Tensor) -> Tensor:
         """Return what of lengths u (m, d) is multiplied with `right`."""
         return u if self.family == MATERN12 else extended(u)
@@ -183,12 +193,12 @@ class Stationary:
     def matrix(self, X: Tensor, other: Tensor | None = None) -> Tensor:
         """Return the kernel (m, n) between X (m, d) and other (n, d), by default X itself."""
         with torch.no_grad():
-            parts = []
+            total = X.new_zeros(len(X), len(X if other is None else other))
             for term in self.terms:
                 u = term.lengths(X)
                 v = u if other is None else term.lengths(other)
-                parts.append(term.evaluate(u, v, same=other is None)[0])
-            return reduce(torch.Tensor.add_, parts)
+                term.add_to(total, u, v, same=other is None)
+            return total
 
     def variance(self) -> float:
         """Return the kernel of a point with itself."""

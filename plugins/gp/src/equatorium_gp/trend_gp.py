@@ -12,8 +12,8 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
 from equatorium_gp import domain, kernels
 from equatorium_gp.components import Components
-from equatorium_gp.devices import check_memory, present_device, usable_device
-from equatorium_gp.fit import START, Budget, to_device
+from equatorium_gp.devices import check_memory, present_device, to_device, usable_device
+from equatorium_gp.fit import START, Budget
 from equatorium_gp.groups import Groups
 from equatorium_gp.options import (
     check_choice,
@@ -211,7 +211,7 @@ class TrendGP(ProcessEmulator):
         check_flag("variance_function", self.variance_function)
         check_seed(self.random_state)
         self.noise_ = np.zeros((0, Y.shape[1])) if noise is None or not noise.any() else noise
-        self.X_, self.Y_ = X, Y
+        self.X_, self.Y_ = X.copy(), Y.copy()
 
     def _fit_as(
         self, sharing: str, known: "TrendGP | None" = None, runs: int | None = None
@@ -223,7 +223,8 @@ class TrendGP(ProcessEmulator):
             self.low_, self.width_ = known.low_, known.width_
         self._structure(sharing, runs)
         if known is None:
-            self._learn(*self._started(), FIRST if sharing != "each" else FIRST // 2)
+            warm = sharing == "each" and len(self.X_) > self.n_subset  # and all runs follow
+            self._learn(*self._started(), FIRST // 6 if warm else FIRST)
         else:
             self._learn_on(known)
 
@@ -299,13 +300,13 @@ class TrendGP(ProcessEmulator):
 
     def _started(self) -> tuple[list[Any], list[tuple[float, float]]]:
         """Kernels and ratios to start from: of outputs apart, what all would share."""
-        kernel, groups, start = self._build_kernel(), self._groups, START
-        self.common_ = np.zeros(0)
+        kernel, groups = self._build_kernel(), self._groups
+        self.common_, starts = np.zeros(0), [START for _ in groups.columns]
         if self.sharing_ == "each" and self.n_outputs_ > 1 and self.optimise:
             rng = np.random.default_rng(self.random_state)
-            start = groups.warm(kernel, Budget(self.n_subset, FIRST, 0), rng)
+            starts = groups.warm(kernel, Budget(self.n_subset, FIRST, 0), rng)
             self.common_ = np.concatenate([c.get() for c in kernels.coordinates(kernel)])
-        return [copy.deepcopy(kernel) for _ in groups.columns], [start for _ in groups.columns]
+        return [copy.deepcopy(kernel) for _ in starts], starts
 
     def _learn(self, started: list[Any], starts: list[tuple[float, float]], first: int) -> None:
         """Learn kernel, scale and nugget of each group, and what follows from them."""
