@@ -43,5 +43,5 @@ def test_dead_links_are_found(tmp_path):
 
 def test_the_gallery_shows_every_example():
     shown = {file for file, _ in LINK.findall((ROOT / "docs" / "gallery.md").read_text("utf-8"))}
-    scripts = {f"../{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("examples/*/*.py")}
+    scripts = {f"../{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("examples/**/*.py")}
     assert scripts <= shown
