@@ -175,6 +175,7 @@ def test_the_script_runs_on_few_mocks(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_most_slopes_are_found_and_intervals_hold_what_they_say(tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     found, out = told(tmp_path, "20000", "4")
