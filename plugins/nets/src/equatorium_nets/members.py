@@ -148,11 +148,6 @@ class Members(nn.Module):
         """Do as `shared` does, for rows as many as you like: not all of them at once."""
         return torch.cat([self.shared(rows) for rows in x.split(self.rows)], dim=1)
 
-    def hidden(self, x: torch.Tensor) -> torch.Tensor:
-        """Do as `shared` does, but leave the last layer out, and return (K, batch, units)."""
-        x = x.expand(self.n, *x.shape).unflatten(-1, self.shape)
-        return self._way(self._plan[0][:-1], self.named(), x)
-
     def predict(self, X: FloatArray) -> FloatArray:
         """Return (K, m, outputs) in double precision, so that no row depends on its batch."""
         self.eval()

@@ -20,10 +20,6 @@ _AUTOENCODER = (
     "Kingma D. P. & Welling M. 2014, ICLR, doi:10.48550/arXiv.1312.6114",
     "Lucas J., Tucker G., Grosse R. & Norouzi M. 2019, NeurIPS 32, doi:10.48550/arXiv.1911.02469",
 )
-_DEEP = (
-    "Wilson A. G., Hu Z., Salakhutdinov R. & Xing E. P. 2016, AISTATS 51, 370, "
-    "doi:10.48550/arXiv.1511.02222"
-)
 
 
 def _emulator(name: str, target: str, summary: str, *reference: str, can: str = "") -> Method:
@@ -93,20 +89,6 @@ def register_networks() -> Iterable[Method]:
         "Residual networks that give probabilities",
         _RESIDUAL,
         _CALIBRATED,
-    )
-
-
-@hookimpl
-def register_emulators() -> Iterable[Method]:
-    """Emulators that are networks only in part."""
-    yield Method(
-        name="deep-kernel",
-        target="equatorium_nets.deep_kernel:DeepKernel",
-        roles=("emulator",),
-        summary="A Gaussian process over the last hidden layer of a network",
-        capabilities=("variance", "covariance", "noise"),
-        requires=("torch",),
-        reference=_DEEP,
     )
 
 
