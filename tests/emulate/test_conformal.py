@@ -426,3 +426,17 @@ def test_a_predictor_whose_answers_are_no_points_is_named(how, message):
     Conformal(Odd()).fit(X, Y)
     with pytest.raises(errors.InputError, match=rf"(?s)errors of Odd\(how=.*{message}"):
         Conformal(Odd(how)).fit(X, Y)
+
+
+def test_few_residuals_have_the_quantiles_of_all():
+    """Of 200 residuals at random, the 5 % point of 5000 is known to 0.1; so kept, to 0.03."""
+    rng = np.random.default_rng(0)
+    X = rng.random((5000, 1))
+    errors = rng.standard_normal((5000, 2)) @ np.array([[1.0, 0.8], [0.0, 0.6]])
+    errors -= errors.mean(axis=0)
+    model = Conformal(LinearRegression()).fit(X, X + errors)
+    kept = model.residuals_
+    for q in (0.05, 0.16, 0.5, 0.84, 0.95):
+        all_of_them = np.quantile(errors, q, axis=0)
+        assert np.quantile(kept, q, axis=0) == pytest.approx(all_of_them, abs=0.03)
+    assert np.corrcoef(kept.T)[0, 1] == pytest.approx(0.8, abs=0.08)

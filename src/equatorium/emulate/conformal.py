@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import clone, is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -46,7 +47,7 @@ class Conformal(Grouped):
     predictors_ : list
         The predictors, one a fold.
     residuals_ : ndarray, shape (s, p)
-        Those of at most 200 runs.
+        Those of at most 200 runs, each moved to a quantile of all runs' in every output.
     fold_ : ndarray of int, shape (s,)
         The predictor that each residual is of.
 
@@ -128,8 +129,9 @@ class Conformal(Grouped):
         some = np.sort(np.random.default_rng(1).permutation(len(X))[:_MOST])
         self.fold_ = fold[some]
         # Of exchangeable groups the new one is one more: its rank is that of a whole group.
-        each = 1.0 if groups is None else len(some) / len(np.unique(groups))
-        self.residuals_ = outwards(_without(residuals, noise)[some], max(1, round(each)))
+        each = 1.0 if groups is None else len(X) / len(np.unique(groups))
+        wide = outwards(_without(residuals, noise), max(1, round(each)))
+        self.residuals_ = _representative(wide, some)
 
     def _predict_dist(self, X: FloatArray) -> Prediction:
         p = self.residuals_.shape[1]
@@ -241,6 +243,20 @@ def _power(matrix: FloatArray, power: float) -> FloatArray:
 def _center(residuals: FloatArray, total: FloatArray) -> FloatArray:
     """Return the mean of each output, with weights 1 / total variance."""
     return np.asarray(np.average(residuals, axis=0, weights=1 / total))
+
+
+def _representative(values: FloatArray, some: npt.NDArray[np.intp]) -> FloatArray:
+    """Keep some rows, with their ranks in each output, but the quantiles of all rows there.
+
+    Of 200 rows alone the ends of a 90 % interval would be known to 2 % of the probability.
+    """
+    n, kept = len(values), values[some]
+    place = (np.arange(len(kept)) + 0.5) * n / len(kept) - 0.5
+    rank = np.where(2 * place < n - 1, np.floor(place), np.ceil(place)).astype(np.intp)
+    out = np.empty_like(kept)
+    order = np.argsort(kept, axis=0, kind="stable")
+    np.put_along_axis(out, order, np.sort(values, axis=0)[rank], axis=0)
+    return out
 
 
 def outwards(residuals: FloatArray, ranks: int = 1) -> FloatArray:
