@@ -76,6 +76,49 @@ def test_small_steps_take_one_thread_and_give_the_others_back():
         torch.set_num_threads(before)
 
 
+def test_where_openmp_is_held_to_one_thread_nothing_else_is():
+    """The fit of few rows holds it: BLAS, and threads that begin later, must not keep to that."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        trained(0)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_operations_are_counted_while_no_other_thread_trains():
+    """The counter hooks into all modules of the process: gradients of others would fail."""
+    with ThreadPoolExecutor(1) as pool:
+        with borrowed("cpu"):
+            found = pool.submit(is_light, network("dense(4)", (2,), 1), (2,), 8)
+            with pytest.raises(TimeoutError):
+                found.result(timeout=0.3)
+        assert found.result()
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda: MLP(**TINY), lambda: VAE(1, epochs=1)], ids=["mlp", "vae"]
+)
+def test_a_training_on_the_cpu_seeds_no_other_device(kind, monkeypatch):
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    torch.manual_seed(torch.initial_seed())
+    assert len(seeds) == 1  # what it would have done
+    kind().fit(X, X[:, 0])
+    assert len(seeds) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_cuda_device_members_answer_and_its_generator_stays_as_it_was():
+    before = torch.cuda.get_rng_state()
+    model = MLP(**TINY, device="cuda", random_state=0).fit(X, X[:, 0])
+    assert before.equal(torch.cuda.get_rng_state())
+    mean = model.predict_members(X).mean(axis=0)[:, 0]
+    np.testing.assert_allclose(mean, model.predict(X), atol=1e-12)
+
+
 def test_what_is_light():
     """Two products of 1000 x 1000 for 100 rows are 4e8 operations, of 10 x 10 nothing."""
     assert is_light(network("dense(10) relu", (10,), 10), (10,), 100)

@@ -181,3 +181,22 @@ def test_threads_grow_the_same_trees(runs):
     X, Y = runs(80)
     one, two = (eq.emulator("forest", n_estimators=6, random_state=0, n_jobs=n) for n in (None, 2))
     assert_allclose(one.fit(X, Y).predict(X), two.fit(X, Y).predict(X), rtol=0, atol=0)
+
+
+def test_runs_that_say_nothing_hinder_no_forest(runs):
+    """Among them alone a leaf's impurity is 0 / 0."""
+    X, Y = runs(60)
+    noise = np.where(np.arange(60) < 30, 1e30, 0.0)
+    model = eq.emulator("forest", n_estimators=20, random_state=0).fit(X, Y[:, 0], noise=noise)
+    assert_allclose(model.importances_.sum(), 1.0)
+    error = model.predict_mean(X[30:])[:, 0] - Y[30:, 0]
+    assert np.mean(error**2) < 0.5 * Y[30:, 0].var()
+
+
+def test_a_refused_state_leaves_the_model_as_it_was(runs):
+    X, Y = runs(40)
+    model = eq.emulator("forest", n_estimators=3, random_state=0).fit(X, Y)
+    before, state = model.predict(X), model.get_state()
+    with pytest.raises(eq.errors.StateError, match="no leaf empty"):
+        model.set_state({**state, "count_": np.zeros_like(state["count_"])})
+    assert_allclose(model.predict(X), before, rtol=0, atol=0)

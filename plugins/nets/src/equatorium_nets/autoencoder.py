@@ -25,6 +25,7 @@ from equatorium.errors import InputError, StateError
 from equatorium_nets.layers import Backbone, network
 from equatorium_nets.linear_start import LinearStart
 from equatorium_nets.members import Members, Weights
+from equatorium_nets.process import seeded
 
 Tensor = torch.Tensor
 LEAST = 1e-3  # the smallest scatter, in units of the rows' spread
@@ -189,7 +190,7 @@ class Single(Members):
 
 def drawn(plan: Autoencoder, linear: LinearStart, seed: int) -> Single:
     """Draw the weights by PyTorch's rules for its layers, then begin as a linear map."""
-    torch.manual_seed(seed)
+    seeded(seed)
     plan = plan.to_empty(device="cpu").float()
     for part in plan.modules():
         if callable(reset := getattr(part, "reset_parameters", None)):

@@ -179,7 +179,7 @@ class NetworkEmulator(Networks, Emulator):
             share, mean, _ = self._densities(_tensor(X))
         k = self.module_.n
         weighted = (k * share[..., None] * mean).unflatten(0, (k, -1)).sum(dim=1)
-        return np.asarray(weighted.numpy())
+        return np.asarray(weighted.cpu().numpy())
 
     def predict_dist_vjp(self, X: Any, mean_bar: Any, cov_bar: Any) -> FloatArray:
         """Return the slope of sum(mean mean_bar) + sum(cov cov_bar) with X, shape (m, d).

@@ -14,7 +14,7 @@ from equatorium_nets.checkpoint import Checkpoint
 from equatorium_nets.examples import Examples, checksum, positive
 from equatorium_nets.layers import network
 from equatorium_nets.members import Members
-from equatorium_nets.process import borrowed, is_light
+from equatorium_nets.process import borrowed, is_light, seeded
 from equatorium_nets.training import Loss, Training, train
 
 Seeds = list[int]
@@ -172,7 +172,7 @@ def trained(
     plan = network(model.architecture, shape, outputs)
     with borrowed(device, is_light(plan, shape, how.batch_size)):
         members = Members.drawn(model.architecture, shape, outputs, seeds[0]).to(device)
-        torch.manual_seed(seeds[0][0])  # dropout
+        seeded(seeds[0][0], device)  # dropout
         change = augmentation(model.augment, shape, examples.errors is not None)
         saved = _checkpoint(model, how, examples, targets)
         history = train(members, examples, loss, held, how, seeds[1], change, saved)

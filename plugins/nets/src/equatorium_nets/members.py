@@ -15,6 +15,7 @@ from torch import nn
 from equatorium.checks import FloatArray
 from equatorium.errors import StateError
 from equatorium_nets.layers import Backbone, network
+from equatorium_nets.process import seeded
 from equatorium_nets.stacked import way
 
 Weights = dict[str, torch.Tensor]
@@ -57,7 +58,7 @@ class Members(nn.Module):
         """
         every = []
         for seed in seeds:
-            torch.manual_seed(seed)
+            seeded(seed)
             plan = network(layers, shape, outputs)
             for layer in plan:
                 if not isinstance(layer, Backbone):

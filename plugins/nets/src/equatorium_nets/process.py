@@ -27,13 +27,25 @@ def borrowed(device: str, light: bool = False) -> Iterator[None]:
     """
     with _TURN, torch.random.fork_rng(devices=[] if device == "cpu" else [device]):
         threads = torch.get_num_threads()
+        # Where OpenMP is held to one for a while, what is set here would outlast that: BLAS, and
+        # threads of Python that begin later, would keep to it.
+        held = light and threads > 1
         try:
-            if light:
+            if held:
                 torch.set_num_threads(1)
             with torch.enable_grad():
                 yield
         finally:
-            torch.set_num_threads(threads)
+            if held:
+                torch.set_num_threads(threads)
+
+
+def seeded(seed: int, device: str = "cpu") -> None:
+    """Seed the generators of the CPU and of a device; `torch.manual_seed` seeds all there are."""
+    torch.default_generator.manual_seed(seed)
+    if device != "cpu":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
 
 
 def is_light(plan: nn.Module, shape: Sequence[int], rows: int) -> bool:
@@ -43,6 +55,7 @@ def is_light(plan: nn.Module, shape: Sequence[int], rows: int) -> bool:
     """
     if any(isinstance(part, GRU) for part in plan.modules()):
         return True
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    # Its hooks are on the modules of all threads: a training would stumble over them.
+    with _TURN, FlopCounterMode(display=False) as counter, torch.no_grad():
         plan.to("meta")(torch.empty((rows, *shape), device="meta"))
     return bool(counter.get_total_flops() < _LIGHT)

@@ -20,7 +20,7 @@ from equatorium_nets.fitting import (
 )
 from equatorium_nets.hiding import hiding
 from equatorium_nets.linear_start import linear_start
-from equatorium_nets.process import borrowed, is_light
+from equatorium_nets.process import borrowed, is_light, seeded
 from equatorium_nets.training import Training, train
 
 _VALUES = 2**22  # of the Jacobians that are held at once
@@ -158,7 +158,7 @@ class VAE(Network, Embedder):
         light = is_light(plan.encoder, (plan.k + 2 * plan.p + plan.c,), how.batch_size)
         with borrowed(device, light):
             model = drawn(plan, linear, weights).to(device)
-            torch.manual_seed(orders)
+            seeded(orders, device)
             try:
                 self.history_ = train(
                     model, inputs, _as_given, held, how, [orders], hide, start=True

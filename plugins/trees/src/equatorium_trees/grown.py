@@ -60,18 +60,17 @@ class Grown:
         """Take on trees and runs that fit together, and build what predicts."""
         if state:
             _check(state)
+            leaves = _leaves(state)
+            if not (leaves.mass[state["left_"] < 0] > 0).all():
+                raise errors.StateError("'leaf_', 'count_' and 'weight_' must leave no leaf empty.")
         super().set_state(state)
         if state:
-            self._trees = nodes.build(state)
-            self._leaves = self._runs()
-            if not (self._leaves.mass[self.left_ < 0] > 0).all():
-                raise errors.StateError("'leaf_', 'count_' and 'weight_' must leave no leaf empty.")
+            self._trees, self._leaves = nodes.build(state), leaves
         return self
 
     def _runs(self):
         """Return the runs in the leaves."""
-        args = self.offset_, self.leaf_, self.count_, self.weight_, self.values_
-        return Leaves(*args, getattr(self, "shrink_", 1.0))
+        return _leaves(vars(self))
 
     @property
     def members_(self):
@@ -97,6 +96,11 @@ class Grown:
         for tree, first in zip(self._trees, self.offset_.tolist(), strict=False):
             total += self._leaves.mean[tree.apply(Z) + first]
         return total / len(self._trees)
+
+
+def _leaves(state):
+    names = "offset_", "leaf_", "count_", "weight_", "values_"
+    return Leaves(*(state[name] for name in names), state.get("shrink_", 1.0))
 
 
 def _range(X):
