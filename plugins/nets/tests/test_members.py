@@ -149,8 +149,9 @@ def test_weights_of_classes_that_are_numbers_come_back_from_a_file(tmp_path):
     np.testing.assert_array_equal(found, model.predict_proba(X))
     same = MLPClassifier(**TINY, class_weight=of_class).fit(X, y).predict_proba(X)
     np.testing.assert_array_equal(found, same)
-    with pytest.raises(InputError, match="in pairs"):
-        MLPClassifier(**TINY, class_weight=[1.0, 5.0, 0.5]).fit(X, y)
+    for wrong in ([1.0, 5.0, 0.5], [(0, 1.0), (0, 5.0)]):
+        with pytest.raises(InputError, match="in pairs"):
+            MLPClassifier(**TINY, class_weight=wrong).fit(X, y)
 
 
 def test_a_class_weight_of_no_class_is_refused():

@@ -87,12 +87,12 @@ class NetworkClassifier(Networks, Classifier):
                 given = dict(self.class_weight)
             except (TypeError, ValueError):
                 given = None
-            if given is not None:
+            if given is not None and len(given) == len(self.class_weight):
                 return self._given_weights(given)
         if self.class_weight != "balanced":
             raise InputError(
-                f"class_weight must be None, 'balanced', or label and weight in a dict or in "
-                f"pairs, not {self.class_weight!r:.80}."
+                f"class_weight must be None, 'balanced', or label and weight, each once, in a "
+                f"dict or in pairs, not {self.class_weight!r:.80}."
             )
         count = np.bincount(codes)
         return np.asarray(len(codes) / (len(count) * count))
