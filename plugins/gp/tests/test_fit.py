@@ -7,7 +7,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from equatorium.errors import InputError
-from equatorium_gp import kernels
+from equatorium_gp import fit, kernels
 from equatorium_gp.fit import Budget, Objective, Problem, learn, maximise, of_the_best_ratio
 from equatorium_gp.stationary import BLOCK
 from equatorium_gp.trend import Basis, terms
@@ -61,6 +61,25 @@ def test_the_likelihood_is_evaluated_as_often_as_is_said(monkeypatch):
     monkeypatch.setattr(Objective, "__call__", lambda self, x: count.append(x) or evaluate(self, x))
     maximise(kernels.build("matern52", 2), draws(60, 3, 0.01), START, 6, True)
     assert len(count) == 6
+
+
+@pytest.mark.parametrize(
+    ("n_subset", "full", "expected"),
+    [(30, 8, [(30, 10), (60, 8)]), (30, 0, [(30, 60)]), (60, 8, [(60, 60)])],
+)
+def test_a_start_that_is_near_saves_evaluations_where_all_runs_follow(
+    monkeypatch, n_subset, full, expected
+):
+    asked = []
+
+    def spy(kernel, problem, ratios, evaluations, *rest):
+        asked.append((len(problem.H), evaluations))
+        return np.asarray(ratios)
+
+    monkeypatch.setattr(fit, "maximise", spy)
+    budget, rng = Budget(n_subset, 60, full, np.zeros(2)), np.random.default_rng(0)
+    learn(kernels.build("matern52", 2), draws(60, 1, 0.01), budget, rng, (1e-3, 1e-2))
+    assert asked == expected
 
 
 def test_gradient_is_small_at_the_end():

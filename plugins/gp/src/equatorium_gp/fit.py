@@ -6,7 +6,7 @@ closed form too (:mod:`~equatorium_gp.stationary`; :mod:`~equatorium_gp.triangle
 backward pass through GPyTorch's kernel. Parameters move in log scale under log-normal priors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
 EXACT = 1e-7  # nugget over signal that one output's optimiser may have missed, and starts from too
 POOLED = 0.35  # scale of the Cauchy prior of kernels apart around what all would share: RESULTS.md
 DOUBTFUL = 0.01  # nugget over signal from which an output may have been lost to another's kernel
+NEAR = 10  # evaluations for a subset, if kernels start near, and those of all runs follow
 FACTOR_FROM = 3000  # runs from which outputs share a nugget: a decomposition would cost too much
 
 
@@ -314,6 +315,8 @@ def learn(
     noisy = problem.noise is not None
     alone = p == 1 and (not noisy or float(np.sum(problem.noise)) > 0)
     few = problem.some(budget.n_subset, rng)
+    if budget.centre is not None and budget.full and few is not problem:
+        budget = replace(budget, first=min(budget.first, NEAR))
     one = alone or not noisy
     found = np.array(start, dtype=np.float64)
     if budget.first:
@@ -329,12 +332,10 @@ def learn(
         one = False
         maximise(kernel, few, found, budget.first, centre=budget.centre)
     if budget.full and (few is not problem or not budget.first):
-        start = np.maximum(found, 1e-9)
-        found = maximise(kernel, problem, start, budget.full, one, budget.centre)
-    nugget, noise = float(found[0]), float(found[1])
-    if not noisy:
-        return 0.0, nugget if shares else None, (nugget, noise)
-    return nugget, noise if shares else None, (nugget, noise)
+        found = maximise(kernel, problem, np.maximum(found, 1e-9), budget.full, one, budget.centre)
+    nugget, noise = map(float, found)
+    delta, ratio = (nugget, noise) if noisy else (0.0, nugget)
+    return delta, ratio if shares else None, (nugget, noise)
 
 
 def of_the_best_ratio(

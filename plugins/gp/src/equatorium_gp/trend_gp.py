@@ -223,8 +223,7 @@ class TrendGP(ProcessEmulator):
             self.low_, self.width_ = known.low_, known.width_
         self._structure(sharing, runs)
         if known is None:
-            warm = sharing == "each" and len(self.X_) > self.n_subset  # and all runs follow
-            self._learn(*self._started(), FIRST // 6 if warm else FIRST)
+            self._learn(*self._started(), FIRST)
         else:
             self._learn_on(known)
 

@@ -69,9 +69,9 @@ class Networks(Network, Ensemble):
         "noise": 0.1, "errors": 1}``: shares, pixels, units of the inputs' spread, and of their
         errors where `fit` is given ``ivar``.
     adversarial : float
-        Train on examples, too, that are moved by so much along the sign of the loss's gradient
-        (Goodfellow et al. 2015), in units of the inputs' errors where `fit` is given ``ivar``, else
-        of their spread, and judge by such examples; 0: do not.
+        Train on examples that are moved by so much along the sign of the loss's gradient
+        (Goodfellow et al. 2015, Madry et al. 2018), in units of the inputs' errors where `fit` is
+        given ``ivar``, else of their spread, and judge by such examples; 0: do not.
     mc_dropout : int
         So many thinned networks are made of each by its ``dropout`` layers, and all of them answer
         (Gal & Ghahramani 2016); 0: dropout only serves the training.

@@ -41,8 +41,8 @@ class Training:
         Epochs without a better held-out loss after which a member stops.
     progress : bool
     adversarial : float
-        How far examples are moved against the network, in their errors or else their spread; half
-        of the loss is then that of the moved ones.
+        How far examples are moved against the network, in their errors or else their spread; the
+        loss is then that of the moved ones.
     """
 
     epochs: int
@@ -240,14 +240,14 @@ class _Run:
         return errors[rows] if len(errors) > 1 else errors.expand_as(batch)
 
     def _losses(self, batch: Tensor, rows: Tensor, errors: Tensor | None) -> Tensor:
-        """Return the losses (K, B), and if so wished half of them at examples moved uphill."""
+        """Return the losses (K, B), if so wished at examples moved uphill (Madry et al. 2018)."""
         if not self.how.adversarial:
             return self.loss(self.members(batch), rows)
         batch = batch.detach().requires_grad_()
         plain = self.loss(self.members(batch), rows)
-        (slope,) = torch.autograd.grad(plain.sum(), batch, retain_graph=True)
+        (slope,) = torch.autograd.grad(plain.sum(), batch)
         step = self.how.adversarial * slope.sign() * (1.0 if errors is None else errors)
-        return 0.5 * (plain + self.loss(self.members(batch.detach() + step), rows))
+        return self.loss(self.members(batch.detach() + step), rows)
 
     def _judge(self) -> Tensor:
         """Return the mean loss of each member, (K,), on examples it does not learn from."""
