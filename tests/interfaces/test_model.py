@@ -119,3 +119,41 @@ def test_state_array():
             state_array(state, name, shape)
     with pytest.raises(errors.StateError, match="'gone'"):
         state_array(state, "gone", (1,))
+
+
+class Halfway:
+    """A fit that fails after it has learned something."""
+
+    def _fit(self, X, *given):
+        self.coef_ = X.mean(axis=0)
+        if self.fails:
+            raise InterruptedError
+
+    fails = False
+
+
+class HalfEmulator(Halfway, Emulator):
+    def _predict_dist(self, X):
+        return Gaussian(X @ self.coef_[:, None], Diagonal(np.ones((len(X), 1))))
+
+
+class HalfClassifier(Halfway, eq.Classifier):
+    def _predict_proba(self, X):
+        return np.tile(0.5, (len(X), 2))
+
+
+class HalfEmbedder(Halfway, eq.Embedder):
+    def _transform(self, X, ivar=None):
+        return X @ self.coef_[:, None]
+
+
+@pytest.mark.parametrize("half", [HalfEmulator, HalfClassifier, HalfEmbedder])
+def test_a_fit_that_fails_leaves_nothing_that_looks_learned(half):
+    X, y = np.random.default_rng(0).random((10, 2)), np.arange(10) % 2
+    model = half().fit(X, y)
+    check_is_fitted(model)
+    model.fails = True
+    with pytest.raises(InterruptedError):
+        model.fit(X, y)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model)

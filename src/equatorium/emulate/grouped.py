@@ -29,8 +29,7 @@ class Grouped(Emulator):
             asked about a group that it has seen. Parts that leave runs out are told as well.
         """
         X, Y, noise = self._validate_fit(X, y, noise)
-        self._fit(X, Y, noise, group_labels(groups, len(X)))
-        return self._finish()
+        return self._fit_whole(X, Y, noise, group_labels(groups, len(X)))
 
     @abstractmethod
     def _fit(

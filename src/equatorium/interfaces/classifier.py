@@ -12,7 +12,6 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium.interfaces.model import Model
 from equatorium.records.prediction import Categorical
-from equatorium.threads import one_thread
 
 
 class Classifier(ClassifierMixin, Model):
@@ -46,9 +45,7 @@ class Classifier(ClassifierMixin, Model):
         except ValueError as error:
             raise InputError(str(error)) from error
         self.classes_, codes = np.unique(y, return_inverse=True)
-        with one_thread(len(X)):
-            self._fit(X, codes)
-            return self._finish()
+        return self._fit_whole(X, codes)
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Return the probability of every class, shape (m, c)."""

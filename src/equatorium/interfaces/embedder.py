@@ -18,7 +18,6 @@ from equatorium.interfaces.model import Model
 from equatorium.records.covariance import LowRank
 from equatorium.records.factor import square_root
 from equatorium.records.prediction import Gaussian, Prediction
-from equatorium.threads import one_thread
 
 _STEP = float(np.finfo(np.float64).eps ** (1 / 3))
 
@@ -52,9 +51,7 @@ class Embedder(TransformerMixin, Model):
             If the arrays do not fit, or ivar is given to an embedder that cannot use it.
         """
         X, ivar = self._weighted(self._rows(X, reset=True), ivar)
-        with one_thread(len(X)):
-            self._fit(X, ivar)
-            return self._finish()
+        return self._fit_whole(X, ivar)
 
     def transform(self, X: Any, *, ivar: Any = None) -> FloatArray:
         """Map rows to their latent coordinates, shape (m, k)."""
@@ -63,10 +60,7 @@ class Embedder(TransformerMixin, Model):
     def fit_transform(self, X: Any, y: Any = None, *, ivar: Any = None) -> FloatArray:
         """Learn the map and return the latent coordinates of the same rows."""
         X, ivar = self._weighted(self._rows(X, reset=True), ivar)
-        with one_thread(len(X)):
-            self._fit(X, ivar)
-            self._finish()
-            return self._transform(X, ivar)
+        return self._fit_whole(X, ivar)._transform(X, ivar)
 
     @available_if(_has_inverse)  # type: ignore[untyped-decorator]
     def inverse_transform(self, Z: Any) -> FloatArray:

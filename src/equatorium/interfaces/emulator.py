@@ -28,7 +28,6 @@ from equatorium.checks import FloatArray, floats
 from equatorium.errors import InputError, NotFiniteError, ShapeError
 from equatorium.interfaces.model import Model
 from equatorium.records.prediction import Prediction
-from equatorium.threads import one_thread
 
 _HUGE = 1e150
 
@@ -73,9 +72,7 @@ class Emulator(RegressorMixin, Model):
             to an emulator that has no capability ``noise``.
         """
         X, Y, noise = self._validate_fit(X, y, noise)
-        with one_thread(len(X)):
-            self._fit(X, Y, noise)
-            return self._finish()
+        return self._fit_whole(X, Y, noise)
 
     def predict_dist(self, X: Any) -> Prediction:
         """Predict the distribution of the outputs, (m, p): all that was learned, no declared noise.

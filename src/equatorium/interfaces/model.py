@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from equatorium import registry
 from equatorium.errors import InputError, StateError
+from equatorium.threads import one_thread
 
 
 class Model(BaseEstimator, ABC):
@@ -110,6 +111,17 @@ class Model(BaseEstimator, ABC):
     def _finish(self) -> Self:
         """End a fit: the model becomes what a file of it would give."""
         return self.set_state(self.get_state())
+
+    def _fit_whole(self, X: Any, *given: Any) -> Self:
+        """Call `_fit` with checked arrays; one that fails leaves nothing that looks learned."""
+        fit: Any = self._fit
+        try:
+            with one_thread(len(X)):
+                fit(X, *given)
+                return self._finish()
+        except BaseException:
+            self._forget()
+            raise
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -148,15 +148,10 @@ class Networks(Network, Ensemble):
         return X, y
 
     def _fitted(self, fit: Callable[..., Self], X: Any, y: Any, ivar: Any, **how: Any) -> Self:
-        """Call the `fit` of the role; one that fails leaves nothing that looks learned."""
-        of_model: Any = self
+        """Call the `fit` of the role, with the errors of X at hand."""
         self._ivar = ivar
         try:
             return fit(X, y, **how)
-        except BaseException:
-            if not hasattr(self, "module_"):  # what was refused at once leaves an earlier fit
-                of_model._forget()
-            raise
         finally:
             del self._ivar
 
