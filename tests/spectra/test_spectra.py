@@ -167,6 +167,10 @@ def test_a_star_in_a_table(tmp_path):
     star = Spectra.from_table(nm)
     assert star.wavelength == pytest.approx(WAVE)
     assert star.mask[0].sum() == 200
+    nm.write(tmp_path / "star.csv")  # which says True and False in words
+    assert Spectra.read(tmp_path / "star.csv", unit="nm").mask[0].sum() == 200
+    with pytest.raises(InputError, match="'mask' must hold numbers, or True and False"):
+        Spectra.from_table({"wave": WAVE, "flux": flux[0], "mask": np.full(WAVE.size, "bad")})
     with pytest.raises(UnknownNameError, match="no column for the flux"):
         Spectra.from_table({"wave": WAVE, "f": WAVE})
 

@@ -6,9 +6,11 @@ import pytest
 from scipy.linalg import subspace_angles
 from scipy.stats import chi2, multivariate_normal
 from sklearn import decomposition
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import equatorium as eq
 from equatorium.errors import InputError, NotFiniteError, ShapeError, StateError
+from equatorium_manifold.hmf import HMF
 
 
 def low_rank(rng, n=300, p=40, sizes=(5.0, 3.0, 2.0), scatter=0.1):
@@ -77,6 +79,25 @@ def test_the_posterior_of_scores_covers_the_truth():
     # The wrong twin: errors declared half as large.
     wrong = model.transform_dist(Y[1000:], ivar=4 * ivar[1000:])
     assert wrong.cov().mahalanobis(true - wrong.mean).sum() > high
+
+
+def test_hmf_works_on_one_thread_and_hands_the_others_back(monkeypatch):
+    seen = []
+    own = HMF._maximised
+
+    def watched(self, *args):
+        seen.extend(threads("blas"))
+        return own(self, *args)
+
+    monkeypatch.setattr(HMF, "_maximised", watched)
+    with threadpool_limits(2, "blas"):
+        HMF(n_components=1).fit(np.random.default_rng(0).normal(size=(20, 4)))
+        assert set(seen) == {1}
+        assert set(threads("blas")) == {2}
+
+
+def threads(api):
+    return [part["num_threads"] for part in threadpool_info() if part["user_api"] == api]
 
 
 def test_inverse_variances_scale_the_latent_covariance():

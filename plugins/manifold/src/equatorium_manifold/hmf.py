@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
+from threadpoolctl import threadpool_limits
 
 from equatorium import Dense, Gaussian, errors, state_array
 from equatorium.checks import FloatArray
@@ -104,6 +105,10 @@ class HMF(Streamed):
 
     def _learn(self, blocks: Blocks) -> None:
         self._check(blocks)
+        with threadpool_limits(1, "blas"):  # between matrices so small, threads only wait
+            self._learn_on_one_thread(blocks)
+
+    def _learn_on_one_thread(self, blocks: Blocks) -> None:
         few = max(_FEW, 20 * self.n_components, min(blocks.n // 4, _MANY))
         X, ivar = blocks.sample(few)
         if not _seen(ivar):  # any block that says something

@@ -51,7 +51,7 @@ class Isomap(Placed):
             n_components=self.n_components,
             eigen_solver="dense" if len(X) <= 200 else "auto",
         ).fit(X)
-        self.paths_ = np.array(found.dist_matrix_, dtype=float, order="C")
+        self.paths_ = np.ascontiguousarray(found.dist_matrix_, dtype=float)  # large: no copy
         return found.embedding_
 
     def _transform(self, X: FloatArray, ivar: FloatArray | None) -> FloatArray:
