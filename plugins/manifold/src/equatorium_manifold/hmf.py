@@ -5,9 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import threadpool_limits
 
-from equatorium import Dense, Gaussian, errors, state_array
+from equatorium import Dense, Gaussian, errors, one_thread, state_array
 from equatorium.checks import FloatArray
 from equatorium_manifold.blocks import Blocks, Streamed, check_number, filled
 from equatorium_manifold.factors import Factors, Sums, signed, step
@@ -105,7 +104,7 @@ class HMF(Streamed):
 
     def _learn(self, blocks: Blocks) -> None:
         self._check(blocks)
-        with threadpool_limits(1, "blas"):  # between matrices so small, threads only wait
+        with one_thread():  # between matrices so small, several only wait
             self._learn_on_one_thread(blocks)
 
     def _learn_on_one_thread(self, blocks: Blocks) -> None:
