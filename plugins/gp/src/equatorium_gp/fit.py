@@ -34,7 +34,7 @@ NUGGETS_DIFFER = 2.0  # log likelihood an output: about what three further param
 START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
 EXACT = 1e-7  # nugget over signal that one output's optimiser may have missed, and starts from too
 POOLED = 0.35  # scale of the Cauchy prior of kernels apart around what all would share: RESULTS.md
-DOUBTFUL = 0.01  # share of a nugget from which an output may have been lost to another's kernel
+DOUBTFUL = 0.1  # share of a nugget from which an output may have been lost to another's kernel
 FACTOR_FROM = 3000  # runs from which outputs share a nugget: a decomposition would cost too much
 
 
