@@ -1,5 +1,8 @@
 """Small matrices are held to one thread, large ones are not, and what was before comes back."""
 
+import threading
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -46,3 +49,35 @@ def test_a_fit_of_few_rows_takes_one(rows, expected):
     Asking().fit(X, X.sum(axis=1)).predict(X[:3])
     assert seen == (expected if expected == {1} else before)
     assert set(threads().values()) == before
+
+
+def test_threads_of_python_that_overlap_give_back_what_was_before(monkeypatch):
+    class Library:
+        threads = 2
+
+        @contextmanager
+        def limit(self, limits):
+            before, self.threads = self.threads, limits
+            yield
+            self.threads = before
+
+    library, inside, go = Library(), threading.Event(), threading.Event()
+    monkeypatch.setattr("equatorium.threads._libraries", lambda modules: library)
+
+    def other():
+        inside.wait()
+        with eq.one_thread():
+            go.set()
+            main.join()
+
+    def one():
+        with eq.one_thread():
+            inside.set()
+            go.wait()
+            assert library.threads == 1
+
+    main, second = threading.Thread(target=one), threading.Thread(target=other)
+    for thread in (main, second):
+        thread.start()
+    second.join()
+    assert library.threads == 2

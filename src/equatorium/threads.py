@@ -8,16 +8,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 LARGE = 500  # rows of a matrix on which several threads are faster, if the cores are free
+_HELD = Lock()
 
 
 @contextmanager
 def one_thread(rows: int = 0) -> Iterator[None]:
     """Hold linear algebra to one thread, unless matrices are large.
 
-    It is for the whole process, as BLAS and OpenMP have it: other threads of Python are held, too.
+    BLAS is held for the whole process, by one thread of Python at a time, which alone knows what
+    to give back: others, and what is nested, go on as they are.
 
     Parameters
     ----------
@@ -32,11 +35,14 @@ def one_thread(rows: int = 0) -> Iterator[None]:
     array([[0.5, 0. ],
            [0. , 0.5]])
     """
-    if rows >= LARGE:
+    if rows >= LARGE or not _HELD.acquire(blocking=False):
         yield
         return
-    with _libraries(len(sys.modules)).limit(limits=1):
-        yield
+    try:
+        with _libraries(len(sys.modules)).limit(limits=1):
+            yield
+    finally:
+        _HELD.release()
 
 
 @lru_cache(maxsize=1)

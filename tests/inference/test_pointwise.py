@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 import equatorium as eq
+from equatorium.errors import InputError
 from equatorium.inference.draws import Draws
 from equatorium.inference.information import waic
 from equatorium.inference.pointwise import pointwise_log_likelihood
@@ -42,6 +43,24 @@ def test_students_t_of_each_datum():
     found = eq.StudentLikelihood(LINE, data, df=3.5, per_datum=True).pointwise(THETA)
     exact = stats.t(3.5, LINE(THETA), np.sqrt(np.diag(S))).logpdf(Y)
     np.testing.assert_allclose(found, exact, rtol=1e-10)
+
+
+def test_students_t_of_each_datum_takes_no_correlated_emulator():
+    """As `log_likelihood`, which says why."""
+    data = eq.Observation(Y, np.sqrt(np.diag(S)))
+    likelihood = eq.StudentLikelihood(LINE, data, df=3.5, per_datum=True)
+    likelihood.predict = lambda theta: eq.Gaussian(LINE(theta), Dense(np.stack([S, S])))
+    for of_points in (likelihood.log_likelihood, likelihood.pointwise):
+        with pytest.raises(InputError, match="must be independent"):
+            of_points(THETA)
+
+
+def test_limits_of_independent_data():
+    limit, std = np.array([1, 0, -1]), np.sqrt(np.diag(S))
+    likelihood = eq.GaussianLikelihood(LINE, eq.Observation(Y, std, limit=limit))
+    law = stats.norm(LINE(THETA), std)
+    exact = np.where(limit == 0, law.logpdf(Y), np.where(limit > 0, law.logsf(Y), law.logcdf(Y)))
+    np.testing.assert_allclose(pointwise_log_likelihood(likelihood, THETA), exact, rtol=1e-10)
 
 
 @pytest.mark.parametrize("limit", [[0, 0, -1], [1, 0, -1]])

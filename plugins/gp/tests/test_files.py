@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import equatorium as eq
 from equatorium.errors import StateError
@@ -70,6 +71,28 @@ def test_a_damaged_state_changes_nothing(kind, damage):
 
 def _without(state, name):
     return {key: value for key, value in state.items() if key != name}
+
+
+@pytest.mark.parametrize("kind", [TrendGP, SparseGP, GridGP, MultifidelityGP])
+def test_a_model_is_built_on_as_many_threads_from_a_file_as_in_a_fit(kind, tmp_path, monkeypatch):
+    """Sums of other threads differ in their last bits, and with them the predictions."""
+    seen = []
+
+    def spy(solve):
+        def spied(*arrays, **options):
+            seen.append({library["num_threads"] for library in threadpool_info()})
+            return solve(*arrays, **options)
+
+        return spied
+
+    with threadpool_limits(2):
+        model, _ = fitted(kind)
+        model.save(tmp_path / "model.h5")
+        build = "_grid_output" if kind is GridGP else "_build"
+        monkeypatch.setattr(kind, build, spy(getattr(kind, build)))
+        eq.load(tmp_path / "model.h5")
+        fitted(kind)
+    assert seen and all(threads == {1} for threads in seen)
 
 
 @pytest.mark.parametrize("name", ["gp", "trend-gp", "residual-gp", "sparse-gp", "grid-gp"])

@@ -94,6 +94,20 @@ def test_a_kernel_starts_where_that_of_the_output_most_like_it_ended(monkeypatch
     assert np.abs(starts[0] - found[0]).max() > 0.1  # the first started with what all share
 
 
+@pytest.mark.parametrize("noise", [None, 1e-5])
+def test_an_output_that_is_smooth_is_not_taken_for_noise_beside_a_rough_one(noise):
+    rng = np.random.default_rng(0)
+    X, at = rng.random((60, 3)), rng.random((300, 3))
+
+    def truth(X):
+        smooth = np.cos(3 * X[:, 1]) + X[:, 2] ** 2
+        return np.column_stack([np.sin(9 * X[:, 0]), smooth, np.exp(X[:, 0] * X[:, 2])])
+
+    declared = None if noise is None else np.full((60, 3), noise)
+    model = TrendGP(kernel="matern52", sharing="each").fit(X, truth(X), noise=declared)
+    assert (np.sqrt(np.mean((model.predict(at) - truth(at)) ** 2, axis=0)) < 0.01).all()
+
+
 def test_auto_takes_kernels_apart_where_outputs_are_unlike_and_not_where_they_are_alike():
     X, Y = unlike(60)
     assert TrendGP(kernel="matern52").fit(X, Y).sharing_ == "each"

@@ -128,6 +128,14 @@ def test_trend_coefficients_are_those_of_a_polynomial():
         assert_allclose(found[term], value, atol=1e-9)
 
 
+@pytest.mark.parametrize("sharing", ["all", "each"])
+def test_a_constant_kernel_leaves_least_squares(sharing):
+    X, Y = known_process(30, 2, 0.01, 0)
+    model = TrendGP(kernel="constant", trend="linear", sharing=sharing).fit(X, Y)
+    A = np.column_stack([np.ones(30), X])
+    assert_allclose(model.predict(X), A @ np.linalg.lstsq(A, Y)[0], atol=1e-5)
+
+
 def test_inactive_inputs_go_to_the_nugget():
     X = np.random.default_rng(6).random((80, 5))
     y = np.sin(4 * X[:, 1]) + 0.1 * np.sin(9 * X[:, 3])

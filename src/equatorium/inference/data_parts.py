@@ -108,8 +108,8 @@ def labels_of(likelihood: Any, q: int) -> tuple[str, ...]:
     observation = getattr(likelihood, "observation", None)
     if observation is not None:
         return datum_labels(observation)
-    parts = getattr(likelihood, "parts", {})  # a joint one's
-    if parts and all(hasattr(part, "q") for part in parts.values()):
+    parts = getattr(likelihood, "parts", None)  # a joint one's
+    if isinstance(parts, Mapping) and parts and all(hasattr(part, "q") for part in parts.values()):
         named = ((name, labels_of(part, part.q)) for name, part in parts.items())
         return tuple(f"{name}: {label}" for name, labels in named for label in labels)
     return tuple(map(str, range(q)))

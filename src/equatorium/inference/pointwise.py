@@ -25,7 +25,7 @@ from equatorium.checks import FloatArray, matrix
 from equatorium.errors import ShapeError
 from equatorium.inference.censoring import log_probability
 from equatorium.inference.data_parts import require_gaussian, residuals
-from equatorium.records.covariance import Covariance
+from equatorium.records.covariance import Covariance, Diagonal
 
 
 def pointwise_log_likelihood(likelihood: Any, theta: Any) -> FloatArray:
@@ -75,6 +75,10 @@ def _conditional(residual: FloatArray, total: Covariance) -> FloatArray:
 
 def _ratio(residual: FloatArray, limit: Any, total: Covariance) -> FloatArray:
     every, limit = np.arange(residual.shape[1]), np.asarray(limit)
+    if isinstance(total, Diagonal):  # the others tell nothing
+        alone = (every[[i]] for i in every)
+        each = [log_probability(residual[:, i], limit[i], total.marginal(i)) for i in alone]
+        return np.stack(each, axis=1)
     without = [
         log_probability(residual[:, rest], limit[rest], total.marginal(rest))
         for rest in (np.delete(every, i) for i in every)

@@ -117,10 +117,11 @@ class StudentLikelihood(Likelihood):
         own, total = self._spread(theta)
         df = self._df(theta)[:, None]
         r = self.observation.values - own.mean
+        if self.per_datum:
+            scale = _independent(total)
+            return _log_t(np.square(r) / scale, np.log(scale), df, 1)
         precision = total.precision_diagonal()
         squared = np.square(total.solve(r)) / precision
-        if self.per_datum:
-            return _log_t(squared, -np.log(precision), df, 1)
         others = total.mahalanobis(r)[:, None] - squared
         known = df + self.q - 1
         widening = (df + others) / known

@@ -16,6 +16,7 @@ import torch
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium_gp.cholesky import restricted
+from equatorium_gp.doubt import DOUBTFUL, nugget_share
 from equatorium_gp.kernels import Kernel, coordinates, dense
 from equatorium_gp.likelihood import kernel_gradient, profile
 from equatorium_gp.spectral import Contrasts, Tensor
@@ -33,7 +34,6 @@ NUGGETS_DIFFER = 2.0  # log likelihood an output: about what three further param
 START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
 EXACT = 1e-7  # nugget over signal that one output's optimiser may have missed, and starts from too
 POOLED = 0.35  # scale of the Cauchy prior of kernels apart around what all would share: RESULTS.md
-DOUBTFUL = 0.01  # nugget over signal from which an output may have been lost to another's kernel
 NEAR = 10  # evaluations for a subset, if kernels start near, and those of all runs follow
 FACTOR_FROM = 3000  # runs from which outputs share a nugget: a decomposition would cost too much
 
@@ -323,7 +323,7 @@ def learn(
         found = maximise(kernel, few, found, budget.first, one, budget.centre)
         if one and budget.centre is None:  # else it started there
             found = of_the_best_ratio(kernel, few, found, budget)
-        if alone and budget.centre is not None and found[0] > DOUBTFUL:
+        if alone and budget.centre is not None and nugget_share(kernel, few, found) > DOUBTFUL:
             found = of_a_fresh_start(kernel, few, found, budget, START)
         if alone and not noisy and start == START and found[0] > EXACT:
             found = of_a_fresh_start(kernel, few, found, budget, (EXACT, START[1]))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
-from equatorium import Diagonal, Emulator, Gaussian, state_array
+from equatorium import Diagonal, Emulator, Gaussian, one_thread, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
 from equatorium_gp.grid_fit import dense_likelihood, grid_likelihood, learn, telling
@@ -262,7 +262,8 @@ class GridGP(Emulator):
             _check_state(state)
             make = twin._dense_output if twin.method_ == METHODS[0] else twin._grid_output
             try:
-                twin._outputs = [make(j) for j in range(twin.n_outputs_)]
+                with one_thread(max(len(twin.X_), *twin.shape_)):
+                    twin._outputs = [make(j) for j in range(twin.n_outputs_)]
             except np.linalg.LinAlgError as error:
                 raise StateError(f"the state of GridGP cannot be solved: {error}") from error
         self.__dict__ = twin.__dict__

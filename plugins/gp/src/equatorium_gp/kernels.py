@@ -306,7 +306,7 @@ def dense(kernel: Kernel, x: Tensor, other: Tensor) -> Tensor:
     plain = kernel.active_dims is None and not len(kernel.batch_shape)
     if type(kernel) is gk.ScaleKernel and plain:
         return kernel.outputscale * dense(kernel.base_kernel, x, other)
-    return kernel(x, other).to_dense()
+    return kernel(x, other).to_dense().contiguous()  # a constant is one number, seen often
 
 
 def load(kernel: Kernel, parameters: FloatArray) -> None:

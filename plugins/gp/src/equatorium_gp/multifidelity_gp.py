@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from equatorium import Dense, Diagonal, Emulator, Gaussian, state_array
+from equatorium import Dense, Diagonal, Emulator, Gaussian, one_thread, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
 from equatorium_gp import kernels
@@ -277,7 +277,8 @@ class MultifidelityGP(Emulator):
         super(MultifidelityGP, twin).set_state(state)
         if state:
             try:
-                twin._build()
+                with one_thread(len(twin.X_)):
+                    twin._build()
             except np.linalg.LinAlgError as error:
                 raise StateError(
                     f"the state of MultifidelityGP cannot be solved: {error}"

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from equatorium import Emulator, Gaussian, state_array
+from equatorium import Emulator, Gaussian, one_thread, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
 from equatorium_gp import kernels
@@ -270,7 +270,8 @@ class SparseGP(Emulator):
         if state:
             _check_state(state, self.output_correlation)
             try:
-                twin._build()
+                with one_thread(len(twin.inducing_)):
+                    twin._build()
             except (torch.linalg.LinAlgError, InputError) as error:
                 raise StateError(f"the state of SparseGP cannot be solved: {error}") from error
         self.__dict__ = twin.__dict__

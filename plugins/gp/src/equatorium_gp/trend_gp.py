@@ -8,6 +8,7 @@ from typing import Any, Self
 import gpytorch
 import numpy as np
 
+from equatorium import one_thread
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
 from equatorium_gp import domain, kernels
@@ -274,8 +275,9 @@ class TrendGP(ProcessEmulator):
         twin = copy.copy(self)  # what fails leaves us as we are
         twin.X_, twin.Y_ = np.concatenate([self.X_, X]), np.concatenate([self.Y_, Y])
         twin.noise_ = np.concatenate([self.noise_, noise]) if len(self.noise_) else self.noise_
-        twin._fit_as(self.sharing_, self)
-        self.__dict__.update(twin._finish().__dict__)
+        with one_thread(len(twin.X_)):
+            twin._fit_as(self.sharing_, self)
+            self.__dict__.update(twin._finish().__dict__)
         return self
 
     def _learn_on(self, known: "TrendGP") -> None:
@@ -346,7 +348,8 @@ class TrendGP(ProcessEmulator):
         if state:
             check_state(twin)
             try:
-                twin._build()
+                with one_thread(len(twin.X_)):  # as in a fit, whose last bits depend on it
+                    twin._build()
             except (InputError, np.linalg.LinAlgError) as error:
                 raise StateError(f"the state of TrendGP cannot be solved: {error}") from error
         self.__dict__ = twin.__dict__
@@ -382,16 +385,13 @@ class TrendGP(ProcessEmulator):
         twin = type(self)(**{**self.get_params(deep=False), "kernel": text})
         twin.set_state({**self.get_state(), "kernel_": text}).save(path)
 
-    def _build_kernel(self, g: int | None = None) -> Any:
-        """Build the kernel; with the learned parameters of group g, if one is named."""
+    def _build_kernel(self) -> Any:
+        """Build the kernel as it starts."""
         if isinstance(self.kernel, gpytorch.kernels.Kernel):
             kernel = copy.deepcopy(self.kernel)
         else:
-            active = [int(j) for j in self.active_]
-            d = self.n_features_in_
+            active, d = self.active_.tolist(), self.n_features_in_
             kernel = kernels.build(self.kernel_, d, None if len(active) == d else active)
-        if g is not None:
-            kernels.load(kernel, self.kernel_parameters_[g])
         return to_device(kernel, present_device(self.device))
 
     @property
