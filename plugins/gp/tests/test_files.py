@@ -95,15 +95,6 @@ def test_a_model_is_built_on_as_many_threads_from_a_file_as_in_a_fit(kind, tmp_p
     assert seen and all(threads == {1} for threads in seen)
 
 
-@pytest.mark.parametrize("name", ["gp", "trend-gp", "residual-gp", "sparse-gp", "grid-gp"])
-def test_runs_that_change_later_change_no_model(name):
-    mean = eq.emulator("polynomial", degree=1)
-    options = {"residual-gp": {"mean": mean}, "grid-gp": {"least_filled": 0.0}}.get(name, {})
-    X = np.random.default_rng(0).random((24, 2))
-    Y = np.column_stack([np.sin(5 * X[:, 0]) + X[:, 1], X[:, 0] * X[:, 1]])
-    unchanged(eq.emulator(name, **options), X, Y)
-
-
 @pytest.mark.parametrize("column", [None, 0])
 def test_runs_of_levels_that_change_later_change_no_model(column):
     x = np.linspace(0.0, 1.0, 12)

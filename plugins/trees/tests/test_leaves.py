@@ -142,16 +142,6 @@ def test_inputs_far_from_zero_lose_no_digits(runs):
     assert np.abs(theirs.predict(X + 2450000.0) - near.predict(X)).max() > 0.5
 
 
-@pytest.mark.parametrize("name", ["tree", "forest"])
-def test_outputs_that_change_later_change_no_model(name):
-    X = np.random.default_rng(0).normal(size=(60, 2))
-    y = X[:, 0].copy()
-    model = eq.emulator(name).fit(X.copy(), y)
-    before = model.predict_dist(X).quantile(0.7)
-    y[:] = 0.0
-    np.testing.assert_array_equal(model.predict_dist(X).quantile(0.7), before)
-
-
 @pytest.mark.parametrize("name", ["forest-classifier", "extra-trees-classifier"])
 def test_classes_that_count_alike_do_so_once(name):
     """Without an input that says anything both are as likely; one of them has a tenth of the runs.

@@ -2,7 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from unittest import SkipTest
 
@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from equatorium.errors import EquatoriumError, InputError
+from equatorium.records.base import same
 from equatorium.testing.case import Case, NotHere, answers, differences, expect
 from equatorium.testing.declared import check_for
 
@@ -62,6 +63,23 @@ def data_are_left_alone(case: Case) -> None:
     answers(case.make().fit(*given), query)
     same = all(map(np.array_equal, given, task.given)) and np.array_equal(query, task.query)
     expect(same, "an array that was handed in has been changed")
+
+
+@check_for("model")
+def arrays_that_change_later_change_no_model(case: Case) -> None:
+    """A fitted model keeps its answers and its state when arrays that it was given change."""
+    task = case.task()
+    given, query = list(task.given), task.query.copy()
+    noise = {}
+    if "noise" in case.capabilities:
+        noise = {"ivar" if task.y is None else "noise": np.full(given[-1].shape, 1e-4)}
+    model = case.make().fit(*given, **noise)
+    before, state = answers(model, query), copy.deepcopy(_plain(model))
+    for array in (*given, *noise.values(), query):
+        array[:] = array.flat[0]
+    odd = differences(before, answers(model, task.query))
+    expect(not odd, f"it answers otherwise: {', '.join(odd)}")
+    expect(same(state, _plain(model)), "its state holds an array that was handed in")
 
 
 @check_for("model")
@@ -163,3 +181,12 @@ def _refused(action: Callable[[], object], what: str) -> None:
     except Exception as error:
         expect(False, f"{what} raises {type(error).__name__} instead of InputError: {error}")
     expect(False, f"{what} is accepted")
+
+
+def _plain(state: Any) -> Any:
+    """Give a state with the states of models in place of the models."""
+    if hasattr(state, "get_state"):
+        return _plain(state.get_state())
+    if isinstance(state, Mapping):
+        return {key: _plain(value) for key, value in state.items()}
+    return [_plain(value) for value in state] if isinstance(state, list | tuple) else state

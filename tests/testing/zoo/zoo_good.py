@@ -62,7 +62,7 @@ class Able(Emulator):
 
     def _fit(self, X, Y, noise):
         A = lines(X)
-        self.X_, self.Y_ = X, Y
+        self.X_, self.Y_ = X.copy(), Y.copy()
         self.V_ = np.linalg.inv(A.T @ A + 1e-9 * np.eye(A.shape[1]))
         self.coef_ = self.V_ @ A.T @ Y
         residual = Y - A @ self.coef_

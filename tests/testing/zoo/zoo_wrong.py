@@ -121,6 +121,18 @@ class Meddler(Ridge):
             X[0, 0] += 1e-9
 
 
+class Borrower(Ridge):
+    breaks = {"arrays_that_change_later_change_no_model"}
+
+    def _fit(self, X, Y, noise):
+        super()._fit(X, Y, noise)
+        self.lent_ = Y
+
+    def _predict_dist(self, X):
+        got = super()._predict_dist(X)
+        return Gaussian(got.mean + 1e-9 * self.lent_.mean(), got.cov())
+
+
 class Moody(Ridge):
     breaks = {"asking_changes_nothing"}
     _shift = 0.0

@@ -39,7 +39,7 @@ class RBF(Emulator):
         if len(X) < 2:
             raise errors.InputError("RBF needs 2 runs to see its errors, but n_samples=1.")
         self.weight_ = _weights(X, Y)
-        self.inputs_, self.outputs_ = X * self.weight_, Y
+        self.inputs_, self.outputs_ = X * self.weight_, Y.copy()  # the caller may change his
         tries = [1e-9, 1e-6, 1e-4, 1e-2, 1.0] if self.smoothing is None else [self.smoothing]
         found = [self._errors(smoothing) for smoothing in tries]
         # Outputs count alike, whatever their units.
