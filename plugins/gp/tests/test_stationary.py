@@ -9,7 +9,9 @@ from numpy.testing import assert_allclose
 from equatorium_gp import kernels
 from equatorium_gp.crossed import Crossed
 from equatorium_gp.kernels import coordinates
+from equatorium_gp.spectral import Contrasts
 from equatorium_gp.stationary import Stationary
+from equatorium_gp.triangle import Triangle
 
 CLOSED = [
     "rbf",
@@ -50,6 +52,25 @@ def test_matrix_is_gpytorchs(text, X):
     assert_allclose(crossed.matrix(X), kernel(X, X).to_dense().detach(), atol=2e-14)
     own = float(kernel(X[:1], diag=True).detach())
     assert closed.variance() == pytest.approx(own, rel=1e-14)
+
+
+@pytest.mark.parametrize("text", ["rbf", "matern32", "matern52"])
+def test_runs_alike_but_for_a_tiny_length_scale_stay_near(text):
+    """Runs on three levels of an input that is 1e5 length-scales wide: the rest still tells."""
+    rng = np.random.default_rng(0)
+    X = torch.from_numpy(np.column_stack([rng.random(60), rng.integers(0, 3, 60)]))
+    kernel = kernels.build(text, 2)
+    kernel.lengthscale = torch.tensor([[0.5, 2e-5]], dtype=torch.float64)
+    same = X[:, 1:] == X[:, 1]
+    alone = kernels.build(text, 1)
+    alone.lengthscale = 0.5
+    expected = torch.where(same, alone(X[:, :1]).to_dense(), 0.0).detach()
+    closed = Stationary.of(kernel)
+    for found in (closed.matrix(X), closed.evaluate(X)[0], Crossed.of(closed, X).matrix(X)):
+        assert_allclose(found, expected, atol=1e-13)
+    Y = torch.from_numpy(rng.random((60, 1)))
+    triangle = Triangle(closed, X, Y, Contrasts.of(np.ones((60, 1)), np.ones(60)))
+    assert np.isfinite(triangle(1e-6)[0])
 
 
 @pytest.mark.parametrize("text", CLOSED)
