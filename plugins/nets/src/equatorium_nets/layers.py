@@ -8,6 +8,7 @@ what a network says of one example depends on no other.
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 import torch
@@ -66,7 +67,7 @@ def network(layers: str, shape: Sequence[int], outputs: int) -> nn.Sequential:
     for word, arguments in words(layers):
         layer = _layer(word, arguments, now)
         built.append(layer)
-        now = _after(layer, now, word)
+        now = _behind(word, arguments, now, layer)
     if len(now) > 1:
         built.append(nn.Flatten())
         now = _after(built[-1], now, "flatten")
@@ -82,7 +83,7 @@ def shapes(layers: str, shape: Sequence[int]) -> list[Shape]:
     found: list[Shape] = []
     now = tuple(shape)
     for word, arguments in words(layers):
-        now = _after(_layer(word, arguments, now), now, word)
+        now = _behind(word, arguments, now)
         found.append(now)
     return found
 
@@ -148,6 +149,20 @@ def _of_user(word: str, arguments: list[float]) -> nn.Module:
             f"torch.nn.Module, not {type(module).__name__}."
         )
     return Backbone(module)
+
+
+def _behind(
+    word: str, arguments: list[float], shape: Shape, layer: nn.Module | None = None
+) -> Shape:
+    """Return the shape behind a word; only a user's may change its answer."""
+    if word in BACKBONES:
+        return _after(layer or _layer(word, arguments, shape), shape, word)
+    return _behind_known(word, tuple(arguments), shape)
+
+
+@lru_cache(maxsize=512)  # PyTorch takes ten milliseconds to say what is behind a norm
+def _behind_known(word: str, arguments: tuple[float, ...], shape: Shape) -> Shape:
+    return _after(_layer(word, list(arguments), shape), shape, word)
 
 
 def _after(layer: nn.Module, shape: Shape, word: str) -> Shape:
