@@ -17,6 +17,7 @@ from torch import nn
 from equatorium.errors import InputError, did_you_mean
 from equatorium_nets.backbones import BACKBONES
 from equatorium_nets.blocks import Shape, conv, norm, pool, residual, stem, whole
+from equatorium_nets.process import borrowed
 from equatorium_nets.recurrent import gru, regular
 
 _LARGEST = 1e9
@@ -142,7 +143,8 @@ def _layer(word: str, arguments: list[float], shape: Shape) -> nn.Module:
 
 
 def _of_user(word: str, arguments: list[float]) -> nn.Module:
-    module = BACKBONES[word]()
+    with borrowed("cpu"):  # it may draw its weights
+        module = BACKBONES[word]()
     if arguments or not isinstance(module, nn.Module):
         raise InputError(
             f"{word} is a backbone: it takes no numbers, and what was registered must give a "

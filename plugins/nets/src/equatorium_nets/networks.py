@@ -14,10 +14,12 @@ from equatorium.checks import FloatArray, floats
 from equatorium.errors import ShapeError, StateError
 from equatorium_nets.examples import Examples, Rows, checked_dataset, examples, input_units
 from equatorium_nets.fitting import (
+    built_by,
     checked_history,
     example_shape,
     input_ivar,
     present_device,
+    state_without_module,
     usable_device,
 )
 from equatorium_nets.mc_dropout import Passes, checked_passes
@@ -164,7 +166,7 @@ class Networks(Network, Ensemble):
     def get_state(self) -> dict[str, Any]:
         """Return what was learned: the weights as arrays, not the networks."""
         of_model: Any = super()
-        return {name: value for name, value in of_model.get_state().items() if name != "module_"}
+        return state_without_module(self, of_model.get_state())
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a learned state, checked, and build the networks."""
@@ -196,7 +198,7 @@ class Networks(Network, Ensemble):
         members = Members.of_state(self.architecture, self._shape_of(d), numbers, weights)
         if checked_passes(self.mc_dropout):
             members = Passes.of(members, self.architecture, numbers, self.mc_dropout)
-        return members.to(present_device(self.device), torch.float64).eval()
+        return built_by(self, members.to(present_device(self.device), torch.float64).eval())
 
     def _shape_of(self, d: int) -> tuple[int, ...]:
         """Return the shape of one example, whose row has d numbers."""
