@@ -16,6 +16,7 @@ from equatorium_nets.layers import network
 from equatorium_nets.members import Members
 from equatorium_nets.mlp import MLP, MLPClassifier
 from equatorium_nets.resnet import ResNet
+from equatorium_nets.rnn import RNN
 from equatorium_nets.vae import VAE
 
 TINY = {"layers": "dense(4) tanh", "n_members": 1, "epochs": 3, "random_state": 0}
@@ -290,3 +291,20 @@ def test_what_was_changed_after_the_fit_is_not_saved(made, change, tmp_path):
     assert eq.load(path).epochs == 9
     model.set_params(**change).fit(X, X[:, 0]).save(path)
     assert getattr(eq.load(path), name) == change[name]
+
+
+def test_images_that_are_not_flat_are_told_how_to_be():
+    X = np.zeros((6, 5, 4))
+    with pytest.raises(ShapeError, match=r"X.reshape\(6, -1\), and shape=\(1, 5, 4\) to CNN"):
+        convolutional.CNN(**TINY).fit(X, np.zeros(6))
+    with pytest.raises(ShapeError, match=r"shape=\(5, 4\) to RNN"):
+        RNN(**TINY, shape=(5, 4)).fit(X, np.zeros(6))
+    with pytest.raises(InputError, match=r"Give shape=\(channels, length\)"):
+        convolutional.CNN(**{**TINY, "layers": "conv(2, 3)"}).fit(X.reshape(6, -1), np.zeros(6))
+
+
+def test_networks_that_are_not_there_yet_have_no_members_and_no_device():
+    with pytest.raises(NotFittedError):
+        MLP(**TINY).to_device("cpu")
+    with pytest.raises(NotFittedError):
+        print(MLP(**TINY).members_)

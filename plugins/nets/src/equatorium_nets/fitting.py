@@ -109,7 +109,7 @@ def held_out(
     Each class gives in proportion, and keeps one example to learn from.
     """
     if not (isinstance(share, int | float | np.number) and 0 <= share < 1):
-        raise errors.InputError(f"validation must be a share from 0 to 1, not {share!r}.")
+        raise errors.InputError(f"validation must be a share from 0 to below 1, not {share!r}.")
     order = rng.permutation(n)
     if codes is not None:
         order = _dealt(order, codes)

@@ -21,6 +21,10 @@ from equatorium_nets.process import borrowed
 from equatorium_nets.recurrent import gru, regular
 
 _LARGEST = 1e9
+_TO_MAPS = (
+    "Give shape=(channels, length), (channels, height, width), or (steps, channels) of a series; "
+    "what makes vectors of them stands behind it."
+)
 _WORD = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\(([^()]*)\))?\s*")
 
 
@@ -132,19 +136,21 @@ def _layer(word: str, arguments: list[float], shape: Shape) -> nn.Module:
     if len(shape) not in dimensions:
         raise InputError(
             f"{word} stands where examples have the shape {shape}, but it needs "
-            f"{' or '.join(map(str, dimensions))} dimensions."
+            f"{' or '.join(map(str, dimensions))} dimensions. "
+            f"{_TO_MAPS if len(shape) == 1 else 'Put flatten before it.'}"
         )
     try:
         with torch.device("meta"):
             return make(shape, *arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{a:g}" for a in arguments)
-        raise InputError(f"{word}({given}) is wrong; write it as {usage}: {error}.") from error
+        why = "" if isinstance(error, TypeError) else f": {error}"  # it counts arguments of ours
+        raise InputError(f"{word}({given}) is wrong; write it as {usage}{why}.") from error
 
 
 def _of_user(word: str, arguments: list[float]) -> nn.Module:
     with borrowed("cpu"):  # it may draw its weights
-        module = BACKBONES[word]()
+        module = copy.deepcopy(BACKBONES[word]())  # of one that is kept, nothing may change
     if arguments or not isinstance(module, nn.Module):
         raise InputError(
             f"{word} is a backbone: it takes no numbers, and what was registered must give a "

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import h5py
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from equatorium import Ensemble, Network, state_array
 from equatorium.checks import FloatArray, floats
@@ -130,6 +131,7 @@ class Networks(Network, Ensemble):
     @property
     def members_(self) -> tuple[Self, ...]:
         """The networks, each as a model of one member."""
+        check_is_fitted(self)
         me: Any = self
         state = me.get_state()
         return tuple(
@@ -143,11 +145,22 @@ class Networks(Network, Ensemble):
         """Check X as other models do, but leave in its file what `fit` is given as a dataset."""
         of_model: Any = super()
         if not (reset and isinstance(X, h5py.Dataset)):
+            self._flat(X)
             return of_model._validate(X, reset=reset, **how)
         checked_dataset(X)
         _, y = of_model._validate(np.zeros((len(X), 1)), reset=True, **how)
         self.n_features_in_ = X.shape[1]
         return X, y
+
+    def _flat(self, X: Any) -> None:
+        """Raise what images, or series, as rows deserve."""
+        one = tuple(getattr(X, "shape", ()))[1:]
+        if len(one) > 1:
+            shape = (1, *one) if len(one) == 2 and len(self.shape or ()) != 2 else one
+            raise ShapeError(
+                f"X has the shape {(len(X), *one)}, but rows are flat here: give "
+                f"X.reshape({len(X)}, -1), and shape={shape} to {type(self).__name__}."
+            )
 
     def _fitted(self, fit: Callable[..., Self], X: Any, y: Any, ivar: Any, **how: Any) -> Self:
         """Call the `fit` of the role, with the errors of X at hand."""
@@ -159,6 +172,7 @@ class Networks(Network, Ensemble):
 
     def to_device(self, device: str) -> Self:
         """Move the weights to another device and return the model."""
+        check_is_fitted(self)
         self.module_.to(usable_device(device))
         self.device = device
         return self

@@ -29,6 +29,8 @@ def borrowed(device: str, light: bool = False) -> Iterator[None]:
         other at every product: tenfold where other programs keep the processor busy, too.
     """
     with _TURN, torch.random.fork_rng(devices=[] if device == "cpu" else [device]):
+        # `one_thread` would not do: it does not reach the MKL within PyTorch, and gives way where
+        # another thread has it, by which the last bits of a training would change.
         threads = torch.get_num_threads()
         # Where OpenMP is held to one for a while, what is set here would outlast that: BLAS, and
         # threads of Python that begin later, would keep to it.
