@@ -145,22 +145,12 @@ class Networks(Network, Ensemble):
         """Check X as other models do, but leave in its file what `fit` is given as a dataset."""
         of_model: Any = super()
         if not (reset and isinstance(X, h5py.Dataset)):
-            self._flat(X)
+            _check_flat(X)
             return of_model._validate(X, reset=reset, **how)
         checked_dataset(X)
         _, y = of_model._validate(np.zeros((len(X), 1)), reset=True, **how)
         self.n_features_in_ = X.shape[1]
         return X, y
-
-    def _flat(self, X: Any) -> None:
-        """Raise what images, or series, as rows deserve."""
-        one = tuple(getattr(X, "shape", ()))[1:]
-        if len(one) > 1:
-            shape = (1, *one) if len(one) == 2 and len(self.shape or ()) != 2 else one
-            raise ShapeError(
-                f"X has the shape {(len(X), *one)}, but rows are flat here: give "
-                f"X.reshape({len(X)}, -1), and shape={shape} to {type(self).__name__}."
-            )
 
     def _fitted(self, fit: Callable[..., Self], X: Any, y: Any, ivar: Any, **how: Any) -> Self:
         """Call the `fit` of the role, with the errors of X at hand."""
@@ -233,6 +223,17 @@ class Networks(Network, Ensemble):
 
     def _scaled(self, X: FloatArray) -> FloatArray:
         return (X - self.x_center_) / self.x_scale_
+
+
+def _check_flat(X: Any) -> None:
+    """Raise what images, or series, deserve that come as they are."""
+    shape = tuple(getattr(X, "shape", ()))
+    if len(shape) > 2:
+        raise ShapeError(
+            f"X has the shape {shape}, but rows are flat here: give X.reshape({shape[0]}, -1) and, "
+            f"in the constructor, shape=(channels, length) or (channels, height, width) of one "
+            f"example, (steps, channels) of a series."
+        )
 
 
 def checked_bar(bar: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
