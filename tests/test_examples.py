@@ -1,5 +1,6 @@
 """What the README and the examples say works as it is written."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -407,6 +408,26 @@ def test_networks_of_papers_have_their_parameters_and_maps(tmp_path):
     # torchvision's resnet-34 has 21,797,672 parameters with 1000 classes of 512 features.
     assert told["Wu & Boada 2019"][0] == 21_797_672 - 1000 * 513 + 513
     assert told["Wu & Boada 2019"][1][-2] == "512x4x4"  # 128 pixels halved five times
+    # Net1(A, B): 30 pixels, 28 behind the convolution, 14 behind the pool; dense layers of B units.
+    for a, b in ((32, 64), (64, 128), (128, 256)):
+        count = 27 * a + a + a * b + b + b * b + b + 14 * 14 * b * 2 + 2
+        maps = ["3x30x30", f"{a}x28x28", f"{a}x14x14", f"{b}x14x14"]
+        assert told[f"Gieseke et al. 2017, Net1({a}, {b})"] == (count, maps)
+    flat = 27 * 32 + 32 + 14 * 14 * 32 * 64 + 64 + 64 * 64 + 64 + 64 * 2 + 2
+    assert told["Net1(32, 64), flattened first"][0] == flat
+    # Two pools leave 6 pixels of 30, three leave 2: 30 - 2 = 2 * 14, 14 - 2 = 2 * 6, 6 - 2 = 2 * 2.
+    deep = {
+        "Net2 of FRBID": ([3, 32, 128], [128, 512, 512], 6),
+        "Net3 of FRBID": ([3, 16, 32, 64], [64, 1000, 1000], 2),
+        "Net2 of MeerCRAB": ([3, 256, 512], [512, 512, 1024], 6),
+        "Net3 of MeerCRAB": ([3, 512, 1024, 2048], [2048, 512, 1024, 2048], 2),
+    }
+    for name, (filters, units, pixels) in deep.items():
+        count = sum(9 * a * b + b for a, b in itertools.pairwise(filters))
+        count += sum(a * b + b for a, b in itertools.pairwise(units))
+        count += pixels**2 * units[-1] * 2 + 2
+        assert told[name][0] == count, name
+        assert f"{units[-1]}x{pixels}x{pixels}" in told[name][1]
 
 
 def test_variance_is_largest_at_half_the_dimension(tmp_path):

@@ -9,6 +9,20 @@ from equatorium_nets.resnet import BLOCKS, residual_layers
 LEAKY_FIRST = "conv(32, 5) leaky conv(32, 3, 1, 1) leaky pool(2)"
 CONV64 = "conv(64, 3, 1, 1) leaky " * 3 + "pool(2)"
 CONV128 = "conv(128, 3, 1, 1) leaky " * 3 + "pool(2)"
+STAMP = (3, 30, 30)  # MeerCRAB's: new image, reference, difference
+
+
+def vetting(filters, units, flat=False):
+    """Write a network that vets transients: convolutions of width 3, then dense layers.
+
+    In both codes a dense layer comes before the maps are flattened: it acts on every pixel, as a
+    convolution of width 1 does, and no activation follows. Dropout changes no count: MeerCRAB's
+    shares vary a little from layer to layer.
+    """
+    text = [f"conv({n}, 3) relu pool(2) dropout(0.1)" for n in filters]
+    dense = [f"dense({n})" if flat else f"conv({n}, 1)" for n in units]
+    return " ".join([*text, *(["flatten"] if flat else []), " dropout(0.5) ".join(dense)])
+
 
 # Name -> layers, shape of an example, outputs.
 NETWORKS = {
@@ -26,16 +40,19 @@ NETWORKS = {
     # A 34-layer residual network (He et al. 2016) with one output. Theirs has batch norms; ours,
     # norms of one example, with as many parameters.
     "Wu & Boada 2019": (residual_layers(64, BLOCKS), (3, 128, 128), 1),
-    # Pairs of filters as the lecture gives them for its first network; sizes of kernels (3), of
-    # the dense layer (none) and of the images (30) are assumed: the paper's own were not at hand.
-    "Gieseke et al. 2017, pairs": (
-        " ".join(
-            f"conv({a}, 3, 1, 1) relu conv({b}, 3, 1, 1) relu pool(2)"
-            for a, b in ((32, 64), (64, 128), (128, 256))
-        ),
-        (3, 30, 30),
-        2,
-    ),
+    # Real and bogus transients. The paper has Net1 with three pairs (A, B), Net2 and Net3. What is
+    # in them is read off two later codes with networks of these names, MeerCRAB and FRBID (Hosenie
+    # et al.): of Net1 both have the same, of the others each its own; one at most is the paper's.
+    **{
+        f"Gieseke et al. 2017, Net1({a}, {b})": (vetting((a,), (b, b)), STAMP, 2)
+        for a, b in ((32, 64), (64, 128), (128, 256))
+    },
+    # The same where the dense layers stand behind `flatten`.
+    "Net1(32, 64), flattened first": (vetting((32,), (64, 64), flat=True), STAMP, 2),
+    "Net2 of FRBID": (vetting((32, 128), (512, 512)), STAMP, 2),
+    "Net3 of FRBID": (vetting((16, 32, 64), (1000, 1000)), STAMP, 2),
+    "Net2 of MeerCRAB": (vetting((256, 512), (512, 1024)), STAMP, 2),
+    "Net3 of MeerCRAB": (vetting((512, 1024, 2048), (512, 1024, 2048)), STAMP, 2),
 }
 
 

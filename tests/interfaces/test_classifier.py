@@ -48,3 +48,15 @@ def test_it_is_the_naive_bayes_of_scikit_learn(labels):
 def test_measurements_are_no_labels():
     with pytest.raises(errors.InputError, match="Unknown label type"):
         Bayes().fit(np.eye(3), [0.5, 1.7, 2.1])
+
+
+_DATES = np.array(["2025", "2026"], "M8[Y]")
+
+
+@pytest.mark.parametrize(
+    "wrong", [["a", None], [None, "a"], ["a", 1], [1, None], [b"a", b"b"], _DATES]
+)
+def test_labels_that_are_missing_or_of_several_kinds_are_refused(wrong):
+    y = np.tile(wrong if isinstance(wrong, np.ndarray) else np.array(wrong, dtype=object), 2)
+    with pytest.raises(errors.InputError, match="leave out rows without one"):
+        Bayes().fit(np.arange(2.0 * len(y)).reshape(-1, 2), y)

@@ -178,3 +178,9 @@ def test_what_no_double_can_square_is_refused(unit):
     with pytest.raises(errors.InputError, match="noise reaches 1e\\+200"):
         Weighted().fit(X, y, noise=[1.0, 1.0, 1.0, 1e200])
     assert Ridge().fit(X, 0 * y).predict(X).tolist() == [0.0] * 4  # a constant is no small number
+
+
+@pytest.mark.parametrize("wrong", [["a"] * 9, ["1.5"] * 9, [None, *[1.0] * 8], [[0.5, "a"]] * 9])
+def test_what_is_no_number_is_refused_by_name(wrong):
+    with pytest.raises(errors.InputError, match="y must"):
+        Ridge().fit(np.arange(18.0).reshape(9, 2), wrong)

@@ -47,7 +47,7 @@ def test_the_accuracy_under_attack_is_that_of_a_moved_boundary(lines):
 
 def test_the_error_of_a_linear_function_grows_by_its_slopes(lines):
     X, _, _, emulator = lines
-    found = sensitivity(emulator, X, emulator.predict(X) + 1e-3, (0.5,))
+    found = sensitivity(emulator, X, emulator.predict(X) + 1e-3, 0.5)
     # |1 e| + |2 e| of the first output, |1 e| of the second: rms of 1.5 and 0.5.
     assert found.score == "rms error"
     np.testing.assert_allclose(found.attacked[1], np.sqrt((1.5**2 + 0.5**2) / 2), rtol=0.05)
@@ -84,6 +84,8 @@ def test_what_cannot_be_is_named(lines):
         sensitivity(classifier, X, label, errors=np.ones(4))
     with pytest.raises(InputError, match="epsilon"):
         sensitivity(classifier, X, label, (-1.0,))
+    with pytest.raises(ShapeError, match="epsilon"):
+        sensitivity(classifier, X, label, [[0.1, 0.2]])
     with pytest.raises(InputError, match="gives no gradients"):
         saliency(LinearRegression(), X)
 

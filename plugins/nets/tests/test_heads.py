@@ -64,3 +64,15 @@ def test_the_temperature_of_logits_three_times_too_sure_is_three():
     chance = np.exp(log_softmax(logits, axis=1))
     codes = np.array([RNG.choice(4, p=row) for row in chance])
     assert abs(best_temperature(3.0 * logits[None], codes) - 3.0) < 0.2
+
+
+def test_the_temperature_is_that_of_the_classes_as_the_loss_weighs_them():
+    """Weighed, a class is as likely as its weight times its probability says (Bayes)."""
+    n, weight = 6000, np.array([1.0, 8.0, 1.0])
+    logits = 1.5 * RNG.normal(size=(n, 3))
+    chance = np.exp(log_softmax(logits, axis=1))
+    codes = np.array([RNG.choice(3, p=row) for row in chance])
+    sure = 3.0 * (logits + np.log(weight))[None]
+    assert abs(best_temperature(sure, codes, weight) - 3.0) < 0.3
+    assert abs(best_temperature(sure, codes, 50 * weight) - 3.0) < 0.3
+    assert best_temperature(sure, codes) > 4.0  # unweighed

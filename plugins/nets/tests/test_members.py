@@ -1,5 +1,7 @@
 """Edges: little data, constant columns, rare classes, wrong states, PyTorch's own generator."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,15 @@ from sklearn.exceptions import NotFittedError
 
 import equatorium as eq
 import equatorium_nets.cnn as convolutional
-from equatorium.errors import InputError, ShapeError
-from equatorium_nets.fitting import example_shape, held_out, output_units
-from equatorium_nets.heads import best_widening
+from equatorium.errors import InputError, NotSavableError, ShapeError
+from equatorium_nets.fitting import example_shape, held_out, output_units, seeds_of
+from equatorium_nets.heads import best_temperature, best_widening
 from equatorium_nets.layers import network
 from equatorium_nets.members import Members
 from equatorium_nets.mlp import MLP, MLPClassifier
+from equatorium_nets.resnet import ResNet
+from equatorium_nets.rnn import RNN
+from equatorium_nets.vae import VAE
 
 TINY = {"layers": "dense(4) tanh", "n_members": 1, "epochs": 3, "random_state": 0}
 
@@ -251,3 +256,54 @@ def test_a_part_of_no_weight_spoils_no_widening():
 def test_a_head_that_is_none_is_refused(head):
     with pytest.raises(InputError, match="there is no head"):
         MLP(**TINY, head=head).fit([[0.0], [1.0]], [0.0, 1.0])
+
+
+def test_a_classifier_is_calibrated_on_labels_as_its_loss_weighs_them():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 1))
+    y = (X[:, 0] + rng.normal(size=400) > 1.2).astype(int)
+    model = MLPClassifier(**TINY, class_weight="balanced").fit(X, y)
+    *_, split = seeds_of(0, 1)
+    _, held = held_out(400, model.validation, split, y)
+    out, weight = model.module_.predict(model._scaled(X[held])), 200 / np.bincount(y)
+    assert model.temperature_ == best_temperature(out, y[held], weight)
+    assert model.temperature_ != best_temperature(out, y[held])
+
+
+@pytest.mark.parametrize(
+    ("made", "change"),
+    [
+        (lambda: MLP(**TINY), {"n_members": 7}),
+        (lambda: MLP(**TINY), {"layers": "dense(3) tanh"}),
+        (lambda: MLP(**TINY), {"head": "mse"}),
+        (lambda: ResNet(**{**TINY, "layers": None}, shape=(1, 2), width=2), {"width": 3}),
+        (lambda: VAE(1, encoder="dense(3) tanh", epochs=1, random_state=0), {"n_components": 2}),
+    ],
+)
+def test_what_was_changed_after_the_fit_is_not_saved(made, change, tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    model = made().fit(X, X[:, 0])
+    (name,) = change
+    before, path = getattr(model, name), tmp_path / "net.h5"
+    with pytest.raises(NotSavableError, match=f"{name} was {re.escape(repr(before))}"):
+        model.set_params(**change).save(path)
+    model.set_params(**{name: before}, epochs=9).save(path)
+    assert eq.load(path).epochs == 9
+    model.set_params(**change).fit(X, X[:, 0]).save(path)
+    assert getattr(eq.load(path), name) == change[name]
+
+
+def test_images_that_are_not_flat_are_told_how_to_be():
+    X = np.zeros((6, 5, 4))
+    for kind in (convolutional.CNN, RNN):
+        with pytest.raises(ShapeError, match=r"X.reshape\(6, -1\) and, in the constructor, shape="):
+            kind(**TINY).fit(X, np.zeros(6))
+    with pytest.raises(InputError, match=r"Give shape=\(channels, length\)"):
+        convolutional.CNN(**{**TINY, "layers": "conv(2, 3)"}).fit(X.reshape(6, -1), np.zeros(6))
+
+
+def test_networks_that_are_not_there_yet_have_no_members_and_no_device():
+    with pytest.raises(NotFittedError):
+        MLP(**TINY).to_device("cpu")
+    with pytest.raises(NotFittedError):
+        print(MLP(**TINY).members_)

@@ -1,11 +1,17 @@
 """A training in a process with others: threads, PyTorch's generator, its defaults."""
 
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from equatorium import load
+from equatorium_nets.backbones import register_backbone
 from equatorium_nets.layers import network
 from equatorium_nets.mlp import MLP
 from equatorium_nets.process import borrowed, is_light
@@ -124,3 +130,50 @@ def test_what_is_light():
     assert is_light(network("dense(10) relu", (10,), 10), (10,), 100)
     assert not is_light(network("dense(1000) relu", (1000,), 1000), (1000,), 100)
     assert is_light(network("gru(1000)", (50, 20), 1), (50, 20), 1000)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_of_a_process_in_which_a_thread_trains_has_its_turn():
+    with ThreadPoolExecutor(1) as pool:
+        begun, done = Event(), Event()
+
+        def train():
+            with borrowed("cpu"):
+                begun.set()
+                done.wait(60)
+
+        pool.submit(train)
+        begun.wait(60)
+        if (child := os.fork()) == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)  # ends one that waits for ever
+            with borrowed("cpu"):
+                os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        done.set()
+    assert status == 0
+
+
+class Drawn(nn.Module):
+    """A user's module that draws its weights when it is made."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 4)
+
+    def forward(self, x):
+        return torch.tanh(self.layer(x))
+
+
+def test_a_module_of_a_user_is_drawn_by_the_seed_and_leaves_the_generator_alone(tmp_path):
+    register_backbone("drawn-here", Drawn)
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        model = MLP(**{**TINY, "layers": "drawn-here dropout(0.2)"}, random_state=0)
+        model.fit(X, X[:, 0]).save(tmp_path / "net.h5")
+        found.append(load(tmp_path / "net.h5").predict(X))
+        assert before.equal(torch.get_rng_state())
+    np.testing.assert_array_equal(*found)

@@ -135,3 +135,15 @@ def test_what_gives_no_module_is_named(backbone):
         network("pretrained(3)", (3,), 1)
     with pytest.raises(InputError, match="does not fit"):
         network("pretrained", (5,), 1)
+
+
+def test_a_module_that_a_user_keeps_stays_as_it_is(backbone):
+    kept = Pretrained()
+    before = {name: w.clone() for name, w in kept.state_dict().items()}
+    register_backbone("pretrained", lambda: kept)
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    how = {"layers": "pretrained relu", "epochs": 2, "n_members": 2, "random_state": 0}
+    found = MLP(**how).fit(X, X[:, 0]).predict(X)
+    assert kept.training and all(w.equal(kept.state_dict()[n]) for n, w in before.items())
+    register_backbone("pretrained", Pretrained)
+    np.testing.assert_array_equal(found, MLP(**how).fit(X, X[:, 0]).predict(X))

@@ -37,14 +37,20 @@ class Classifier(ClassifierMixin, Model):
         Raises
         ------
         InputError
-            If the arrays do not fit, or y holds measurements instead of labels.
+            If the arrays do not fit, or y holds measurements instead of labels, or labels that are
+            missing or of several kinds.
         """
         X, y = self._validate(X, y=y, reset=True)
         try:
             check_classification_targets(y)
-        except ValueError as error:
-            raise InputError(str(error)) from error
-        self.classes_, codes = np.unique(y, return_inverse=True)
+            if y.dtype.kind in "mM":
+                raise TypeError("They are dates.")
+            self.classes_, codes = np.unique(y, return_inverse=True)
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"y must hold labels of one kind, text or whole numbers, none of them missing: "
+                f"leave out rows without one, make others y.astype(str) or y.astype(int). {error}"
+            ) from error
         return self._fit_whole(X, codes)
 
     def predict_proba(self, X: Any) -> FloatArray:

@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from equatorium.checks import FloatArray, floats
+from equatorium.checks import FloatArray, finite, floats
 from equatorium.errors import InputError, NotFiniteError, ShapeError
 from equatorium.interfaces.model import Model
 from equatorium.records.prediction import Prediction
@@ -125,7 +125,7 @@ class Emulator(RegressorMixin, Model):
         """Check what `fit` was given; learn its shape; forget an earlier fit."""
         X, y = self._validate(X, y=y, reset=True, y_numeric=True, multi_output=True)
         self.y_ndim_ = y.ndim
-        Y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
+        Y = _numbers(y).reshape(len(X), -1)
         self.n_outputs_ = Y.shape[1]
         span, most = np.ptp(Y), np.abs(Y).max()
         if most > _HUGE or 0 < span < 1 / _HUGE:
@@ -196,3 +196,13 @@ class Emulator(RegressorMixin, Model):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _numbers(y: Any) -> FloatArray:
+    """Check what scikit-learn lets pass: text, dates, None."""
+    try:
+        found = floats(y, "y")
+    except InputError as error:
+        raise InputError(f"{error} For labels take a classifier.") from error
+    finite(found, "y")
+    return found

@@ -95,7 +95,7 @@ def asking_changes_nothing(case: Case) -> None:
 
 @check_for("model")
 def what_is_not_finite_is_refused(case: Case) -> None:
-    """NaN and infinity raise InputError, in fit and after; NaN in X may mean not observed."""
+    """NaN and infinity raise InputError, in fit and after, and None in y; NaN in X may be a gap."""
     task, missing = case.task(), "missing" in case.capabilities
     for value in (np.inf,) if missing else (np.nan, np.inf):
         X, query = task.X.copy(), task.query.copy()
@@ -109,6 +109,10 @@ def what_is_not_finite_is_refused(case: Case) -> None:
             y = task.y.copy()
             y[3, 1] = value
             _refused(lambda y=y: case.make().fit(task.X.copy(), y), f"{value} in y")  # type: ignore[misc]
+    if task.y is not None:
+        labels = task.y.astype(object)
+        labels[3] = None
+        _refused(lambda: case.make().fit(task.X.copy(), labels), "None in y")
 
 
 @check_for("model")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from equatorium.checks import FloatArray, Rng, floats, generator, matrix
+from equatorium.checks import FloatArray, Rng, floats, generator, matrix, vector
 from equatorium.errors import InputError, ShapeError
 
 _ROWS = 256  # moved at once
@@ -48,7 +48,7 @@ def sensitivity(
     model: Any,
     X: Any,
     y: Any,
-    epsilon: Sequence[float] = (0.05, 0.1, 0.2),
+    epsilon: float | Sequence[float] = (0.05, 0.1, 0.2),
     *,
     errors: Any = None,
     limits: tuple[float, float] | None = None,
@@ -62,7 +62,7 @@ def sensitivity(
     X : array_like, shape (n, d)
     y : array_like, shape (n,) or (n, p)
         The truth.
-    epsilon : sequence of float
+    epsilon : float or sequence of float
     errors : array_like, shape (n, d) or (d,), optional
         Standard deviations of X: the unit of `epsilon`, otherwise that of X.
     limits : tuple of float, optional
@@ -75,8 +75,8 @@ def sensitivity(
     """
     X, scale = _with_scale(X, errors)
     y = np.asarray(y)
-    sizes = np.concatenate([[0.0], np.asarray(epsilon, dtype=np.float64)])
-    if sizes.ndim != 1 or not (np.isfinite(sizes).all() and (sizes >= 0).all()):
+    sizes = np.append(0.0, vector(np.atleast_1d(epsilon), "epsilon"))
+    if (sizes < 0).any():
         raise InputError(f"epsilon must hold numbers from 0, not {epsilon!r:.80}.")
     uphill = _uphill(model, X, y) * scale
     by_chance = generator(rng).choice([-1.0, 1.0], X.shape) * scale

@@ -22,7 +22,8 @@ class NetworkClassifier(Networks, Classifier):
 
     .. math:: p(c \,|\, x) = \frac{1}{K} \sum_k \mathrm{softmax}_c (a_k(x) / T)
 
-    where the temperature T is the one that gives held-out labels the highest probability.
+    where the temperature T is the one that gives held-out labels the highest probability, each
+    counted as in the loss.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ class NetworkClassifier(Networks, Classifier):
         self.temperature_ = 1.0
         if len(held):
             out = self._built(X.shape[1], c, self.weights_).predict(rows.take(held))
-            self.temperature_ = best_temperature(out, codes[held])
+            self.temperature_ = best_temperature(out, codes[held], weight)
 
     def _class_weights(self, codes: Any) -> FloatArray | None:
         if self.class_weight is None:

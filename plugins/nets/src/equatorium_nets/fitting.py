@@ -21,6 +21,9 @@ Seeds = list[int]
 _STEPS, _FEWEST = 5000, 10  # of a usual training, and its fewest epochs
 # Options that change nothing of what is learned.
 _INCIDENTAL = ("checkpoint", "progress", "mc_dropout")
+# Options without which the weights mean nothing, or something else.
+_SHAPING = ("layers", "shape", "n_members", "mc_dropout", "head", "parts", "width", "blocks")
+_SHAPING += ("n_components", "encoder", "decoder", "labels")
 
 
 def example_shape(shape: Sequence[int] | None, d: int) -> tuple[int, ...]:
@@ -106,7 +109,7 @@ def held_out(
     Each class gives in proportion, and keeps one example to learn from.
     """
     if not (isinstance(share, int | float | np.number) and 0 <= share < 1):
-        raise errors.InputError(f"validation must be a share from 0 to 1, not {share!r}.")
+        raise errors.InputError(f"validation must be a share from 0 to below 1, not {share!r}.")
     order = rng.permutation(n)
     if codes is not None:
         order = _dealt(order, codes)
@@ -236,6 +239,35 @@ def usable_device(device: str) -> str:
 def present_device(device: str) -> str:
     """Return the device as `usable_device` does, but the CPU in place of a missing CUDA device."""
     return usable_device(device) if torch.cuda.is_available() else "cpu"
+
+
+def built_by(model: Any, module: Any) -> Any:
+    """Return the module, after it has taken note of the options that it was built by."""
+    module.options = _shaping(model)
+    return module
+
+
+def state_without_module(model: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what goes into a file: the weights as arrays, not the networks.
+
+    Raises
+    ------
+    NotSavableError
+        If an option has changed since, by which the weights could not be read again.
+    """
+    was = model.module_.options if "module_" in state else {}
+    for name, now in _shaping(model).items():
+        if was.get(name, now) != now:
+            raise errors.NotSavableError(
+                f"{name} was {was[name]} when this {type(model).__name__} was fitted, and is {now} "
+                f"now: fit it again, or set it back."
+            )
+    return {name: value for name, value in state.items() if name != "module_"}
+
+
+def _shaping(model: Any) -> dict[str, str]:
+    options = model.get_params(deep=False)
+    return {name: repr(value) for name, value in options.items() if name in _SHAPING}
 
 
 def checked_history(state: Mapping[str, Any]) -> None:

@@ -136,15 +136,24 @@ def probabilities(out: FloatArray, temperature: float) -> FloatArray:
     return mean / mean.sum(axis=-1, keepdims=True)
 
 
-def best_temperature(out: FloatArray, codes: np.ndarray) -> float:
+def best_temperature(out: FloatArray, codes: np.ndarray, weight: FloatArray | None = None) -> float:
     """Return the temperature that gives held-out labels the highest probability.
 
     Guo et al. 2017, ICML, arXiv:1706.04599; with one example's worth of belief in 1.
+
+    Parameters
+    ----------
+    out : ndarray, shape (K, m, c)
+    codes : ndarray of int, shape (m,)
+    weight : ndarray, shape (c,), or None
+        What the classes count, as in the loss; examples count one on average.
     """
     tries = np.geomspace(0.2, 10.0, 79)
     rows = np.arange(len(codes))
+    counts = np.ones(len(codes)) if weight is None else weight[codes]
+    counts = counts / max(counts.mean(), 1e-300)
     scores = [
-        np.log(softmax(out / t, axis=-1).mean(axis=0)[rows, codes] + 1e-300).sum()
+        counts @ np.log(softmax(out / t, axis=-1).mean(axis=0)[rows, codes] + 1e-300)
         - 0.5 * np.log(t) ** 2
         for t in tries
     ]

@@ -8,6 +8,7 @@ what a network says of one example depends on no other.
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 import torch
@@ -16,9 +17,14 @@ from torch import nn
 from equatorium.errors import InputError, did_you_mean
 from equatorium_nets.backbones import BACKBONES
 from equatorium_nets.blocks import Shape, conv, norm, pool, residual, stem, whole
+from equatorium_nets.process import borrowed
 from equatorium_nets.recurrent import gru, regular
 
 _LARGEST = 1e9
+_TO_MAPS = (
+    "Give shape=(channels, length), (channels, height, width), or (steps, channels) of a series; "
+    "what makes vectors of them stands behind it."
+)
 _WORD = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\(([^()]*)\))?\s*")
 
 
@@ -66,7 +72,7 @@ def network(layers: str, shape: Sequence[int], outputs: int) -> nn.Sequential:
     for word, arguments in words(layers):
         layer = _layer(word, arguments, now)
         built.append(layer)
-        now = _after(layer, now, word)
+        now = _behind(word, arguments, now, layer)
     if len(now) > 1:
         built.append(nn.Flatten())
         now = _after(built[-1], now, "flatten")
@@ -82,7 +88,7 @@ def shapes(layers: str, shape: Sequence[int]) -> list[Shape]:
     found: list[Shape] = []
     now = tuple(shape)
     for word, arguments in words(layers):
-        now = _after(_layer(word, arguments, now), now, word)
+        now = _behind(word, arguments, now)
         found.append(now)
     return found
 
@@ -130,24 +136,41 @@ def _layer(word: str, arguments: list[float], shape: Shape) -> nn.Module:
     if len(shape) not in dimensions:
         raise InputError(
             f"{word} stands where examples have the shape {shape}, but it needs "
-            f"{' or '.join(map(str, dimensions))} dimensions."
+            f"{' or '.join(map(str, dimensions))} dimensions. "
+            f"{_TO_MAPS if len(shape) == 1 else 'Put flatten before it.'}"
         )
     try:
         with torch.device("meta"):
             return make(shape, *arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         given = ", ".join(f"{a:g}" for a in arguments)
-        raise InputError(f"{word}({given}) is wrong; write it as {usage}: {error}.") from error
+        why = "" if isinstance(error, TypeError) else f": {error}"  # it counts arguments of ours
+        raise InputError(f"{word}({given}) is wrong; write it as {usage}{why}.") from error
 
 
 def _of_user(word: str, arguments: list[float]) -> nn.Module:
-    module = BACKBONES[word]()
+    with borrowed("cpu"):  # it may draw its weights
+        module = copy.deepcopy(BACKBONES[word]())  # of one that is kept, nothing may change
     if arguments or not isinstance(module, nn.Module):
         raise InputError(
             f"{word} is a backbone: it takes no numbers, and what was registered must give a "
             f"torch.nn.Module, not {type(module).__name__}."
         )
     return Backbone(module)
+
+
+def _behind(
+    word: str, arguments: list[float], shape: Shape, layer: nn.Module | None = None
+) -> Shape:
+    """Return the shape behind a word; only a user's may change its answer."""
+    if word in BACKBONES:
+        return _after(layer or _layer(word, arguments, shape), shape, word)
+    return _behind_known(word, tuple(arguments), shape)
+
+
+@lru_cache(maxsize=512)  # PyTorch takes ten milliseconds to say what is behind a norm
+def _behind_known(word: str, arguments: tuple[float, ...], shape: Shape) -> Shape:
+    return _after(_layer(word, list(arguments), shape), shape, word)
 
 
 def _after(layer: nn.Module, shape: Shape, word: str) -> Shape:

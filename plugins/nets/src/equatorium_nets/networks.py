@@ -8,16 +8,19 @@ from typing import Any, ClassVar, Self
 import h5py
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from equatorium import Ensemble, Network, state_array
 from equatorium.checks import FloatArray, floats
 from equatorium.errors import ShapeError, StateError
 from equatorium_nets.examples import Examples, Rows, checked_dataset, examples, input_units
 from equatorium_nets.fitting import (
+    built_by,
     checked_history,
     example_shape,
     input_ivar,
     present_device,
+    state_without_module,
     usable_device,
 )
 from equatorium_nets.mc_dropout import Passes, checked_passes
@@ -128,6 +131,7 @@ class Networks(Network, Ensemble):
     @property
     def members_(self) -> tuple[Self, ...]:
         """The networks, each as a model of one member."""
+        check_is_fitted(self)
         me: Any = self
         state = me.get_state()
         return tuple(
@@ -141,6 +145,7 @@ class Networks(Network, Ensemble):
         """Check X as other models do, but leave in its file what `fit` is given as a dataset."""
         of_model: Any = super()
         if not (reset and isinstance(X, h5py.Dataset)):
+            _check_flat(X)
             return of_model._validate(X, reset=reset, **how)
         checked_dataset(X)
         _, y = of_model._validate(np.zeros((len(X), 1)), reset=True, **how)
@@ -157,6 +162,7 @@ class Networks(Network, Ensemble):
 
     def to_device(self, device: str) -> Self:
         """Move the weights to another device and return the model."""
+        check_is_fitted(self)
         self.module_.to(usable_device(device))
         self.device = device
         return self
@@ -164,7 +170,7 @@ class Networks(Network, Ensemble):
     def get_state(self) -> dict[str, Any]:
         """Return what was learned: the weights as arrays, not the networks."""
         of_model: Any = super()
-        return {name: value for name, value in of_model.get_state().items() if name != "module_"}
+        return state_without_module(self, of_model.get_state())
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a learned state, checked, and build the networks."""
@@ -196,7 +202,7 @@ class Networks(Network, Ensemble):
         members = Members.of_state(self.architecture, self._shape_of(d), numbers, weights)
         if checked_passes(self.mc_dropout):
             members = Passes.of(members, self.architecture, numbers, self.mc_dropout)
-        return members.to(present_device(self.device), torch.float64).eval()
+        return built_by(self, members.to(present_device(self.device), torch.float64).eval())
 
     def _shape_of(self, d: int) -> tuple[int, ...]:
         """Return the shape of one example, whose row has d numbers."""
@@ -217,6 +223,17 @@ class Networks(Network, Ensemble):
 
     def _scaled(self, X: FloatArray) -> FloatArray:
         return (X - self.x_center_) / self.x_scale_
+
+
+def _check_flat(X: Any) -> None:
+    """Raise what images, or series, deserve that come as they are."""
+    shape = tuple(getattr(X, "shape", ()))
+    if len(shape) > 2:
+        raise ShapeError(
+            f"X has the shape {shape}, but rows are flat here: give X.reshape({shape[0]}, -1) and, "
+            f"in the constructor, shape=(channels, length) or (channels, height, width) of one "
+            f"example, (steps, channels) of a series."
+        )
 
 
 def checked_bar(bar: Any, name: str, shape: tuple[int, ...]) -> FloatArray:

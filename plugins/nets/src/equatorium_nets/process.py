@@ -1,5 +1,6 @@
 """What a training borrows from its process and gives back: PyTorch's generator, and its threads."""
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from equatorium_nets.recurrent import GRU
 
 _TURN = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a thread that had its turn is not there in a child
+    os.register_at_fork(after_in_child=lambda: globals().update(_TURN=threading.RLock()))
 _LIGHT = 1e8  # operations of a step, done before other threads have woken up
 
 
@@ -26,6 +29,8 @@ def borrowed(device: str, light: bool = False) -> Iterator[None]:
         other at every product: tenfold where other programs keep the processor busy, too.
     """
     with _TURN, torch.random.fork_rng(devices=[] if device == "cpu" else [device]):
+        # `one_thread` would not do: it does not reach the MKL within PyTorch, and gives way where
+        # another thread has it, by which the last bits of a training would change.
         threads = torch.get_num_threads()
         # Where OpenMP is held to one for a while, what is set here would outlast that: BLAS, and
         # threads of Python that begin later, would keep to it.

@@ -12,10 +12,12 @@ from equatorium.errors import InputError, ShapeError, StateError
 from equatorium_nets.autoencoder import LEAST, Autoencoder, drawn, filled
 from equatorium_nets.examples import examples
 from equatorium_nets.fitting import (
+    built_by,
     checked_history,
     held_out,
     present_device,
     seeds_of,
+    state_without_module,
     usable_device,
 )
 from equatorium_nets.hiding import hiding
@@ -342,8 +344,7 @@ class VAE(Network, Embedder):
         k = self.module_.k
         if Z.shape[1] != k + self.labels:
             raise ShapeError(
-                f"Z has {Z.shape[1]} columns, but there are {k} coordinates and {self.labels} "
-                "labels."
+                f"Z has {Z.shape[1]} columns, not {k} coordinates + {self.labels} labels."
             )
         c = Z[:, k:]
         return np.hstack([Z[:, :k], (c - self.label_center_) / self.label_scale_]), c
@@ -369,11 +370,11 @@ class VAE(Network, Embedder):
     def _built(self, plan: Autoencoder, weights: Any) -> Autoencoder:
         """Build the networks from their weights in double precision, ready to be asked."""
         module = filled(plan, weights).to(present_device(self.device), torch.float64)
-        return module.eval().requires_grad_(False)
+        return built_by(self, module.eval().requires_grad_(False))
 
     def get_state(self) -> dict[str, Any]:
         """Return what was learned: the weights as arrays, not the networks."""
-        return {name: value for name, value in super().get_state().items() if name != "module_"}
+        return state_without_module(self, super().get_state())
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a learned state, checked, and build the networks."""
