@@ -44,20 +44,18 @@ def from_table(table: Any, said: Mapping[str, Any]) -> dict[str, Any]:
     elif found["error"]:
         ivar = inverse_square(column(table, found["error"], allow_nan=True))
     if found["mask"]:
-        ivar = np.where(_flags(table[found["mask"]], found["mask"]), 0.0, ivar)
+        ivar = np.where(flags(table[found["mask"]], found["mask"]), 0.0, ivar)
     return {**made, "ivar": ivar, **said}
 
 
-def _flags(values: Any, name: str) -> Any:
+def flags(values: Any, name: str) -> Any:
     """Read flags that are numbers, or, in a csv file, words: any text would count as True."""
     values = np.asarray(values)
     if values.dtype.kind in "bifu":
         return values.astype(bool)
     words = np.char.lower(values.astype(str))
     if not np.isin(words, ("true", "false")).all():
-        raise InputError(
-            f"Column {name!r} must hold numbers, or True and False, not {values[0]!r:.40}."
-        )
+        raise InputError(f"{name!r} must hold numbers, or True and False, not {values[0]!r:.40}.")
     return words == "true"
 
 

@@ -7,7 +7,7 @@ from sklearn import decomposition
 
 from equatorium import errors, state_array
 from equatorium.checks import FloatArray
-from equatorium_manifold.blocks import Blocks, Streamed, on_disk
+from equatorium_manifold.blocks import Blocks, Streamed, latent, on_disk
 
 
 class PCA(Streamed):
@@ -76,6 +76,8 @@ class PCA(Streamed):
         return found
 
     def _whole(self, X: FloatArray) -> Any:
+        if self.n_components == 0:
+            raise errors.InputError("PCA: n_components=0 leaves nothing; take at least 1.")
         how = {"svd_solver": self.solver, "random_state": self.random_state}
         try:
             with np.errstate(invalid="ignore"):  # rows that are all the same explain 0 / 0
@@ -87,7 +89,7 @@ class PCA(Streamed):
         return X @ self.components_.T - self.mean_ @ self.components_.T  # no copy of X
 
     def _inverse_transform(self, Z: FloatArray) -> FloatArray:
-        return Z @ self.components_ + self.mean_
+        return latent(Z, len(self.components_)) @ self.components_ + self.mean_
 
     def _inverse_jacobian(self, Z: FloatArray) -> FloatArray:
         return self.components_.T
