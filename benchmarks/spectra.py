@@ -364,6 +364,42 @@ def print_inferred(results: list[dict], splits: list[dict], title: str) -> None:
         print(f"  {name:9s} rmse {rmse:.4f}, median standard deviation {sd:.4f}")
 
 
+def likeliest_widths(rows: np.ndarray, far: float) -> np.ndarray:
+    """Factors of the posterior's variance and of the catalogue's error, and a share of blunders.
+
+    Stars whose posteriors are wide and those where they are narrow tell the two apart: for rows
+    (n, 4) of one label, its deviations are likeliest with these.
+    """
+    mean, std, true, error = rows.T
+
+    def minus_log_density(x):
+        scale, factor, share = np.exp(x)
+        near = stats.norm.pdf(mean - true, 0, np.sqrt(scale * std**2 + (factor * error) ** 2))
+        wild = stats.norm.pdf(mean - true, 0, far)
+        return -np.log(np.maximum((1 - share) * near + share * wild, 1e-300)).sum()
+
+    return np.exp(minimize(minus_log_density, [0.0, 0.0, -4.0], method="Nelder-Mead").x)
+
+
+def print_widths(splits: list[dict]) -> None:
+    """Standard errors are by a bootstrap over stars."""
+    rows = np.concatenate([np.array(s["rows"]) for s in splits])
+    _, star = np.unique(np.concatenate([s["stars"] for s in splits]), return_inverse=True)
+    far = 2 * np.mean([s["prior"][1] for s in splits], axis=0)
+    places = [np.flatnonzero(star == k) for k in range(star.max() + 1)]
+    rng = np.random.default_rng(0)
+    draws = [rng.choice(len(places), len(places)) for _ in range(40)]
+    print("Likeliest factors: posterior's variance, catalogue's error; share of blunders")
+    for j, name in enumerate(NAMES):
+        found = likeliest_widths(rows[:, :, j], far[j])
+        again = [
+            likeliest_widths(rows[np.concatenate([places[k] for k in draw]), :, j], far[j])
+            for draw in draws
+        ]
+        pairs = zip(found, np.std(again, axis=0), strict=True)
+        print(f"  {name:9s} " + ", ".join(f"{x:.2f} +- {e:.2f}" for x, e in pairs))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--splits", type=int, default=10)
@@ -384,6 +420,7 @@ def main() -> None:
     splits = [kept(args.folder / f"emulated-{s}.json", emulated, s) for s in folds]
     print_pixels(splits)
     print_inferred(splits, splits, "by weighted draws of the prior")
+    print_widths(splits)
     results = [kept(args.folder / f"inferred-{s}-{many}.json", inferred, s, many) for s in folds]
     print_inferred(results, splits, "by emcee")
 

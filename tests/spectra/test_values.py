@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy import units
+from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 
 import equatorium as eq
@@ -20,12 +21,35 @@ def test_errors_are_in_the_unit_of_the_flux():
         assert seen.ivar == pytest.approx(np.full((2, 40), 100.0))
     seen = eq.Spectra(WAVE, FLUX * units.Jy, FLUX * 1e-4 / units.mJy**2)
     assert seen.ivar == pytest.approx(np.full((2, 40), 100.0))
+    odd = Table(
+        {"wave": WAVE, "flux": FLUX[0]},
+        units={"flux": units.Unit("maggies?", parse_strict="silent")},
+    )
+    assert eq.Spectra.measured(WAVE, odd["flux"], 0.1).flux_unit == "maggies?"
     bands = eq.Photometry(["g"], [[2.0]] * units.Jy, [[1e-4]] / units.mJy**2)
     assert bands.ivar[0, 0] == pytest.approx(100.0)
     with pytest.raises(InputError, match="error is in 'K', but Jy is needed"):
         eq.Spectra.measured(WAVE, FLUX * units.Jy, FLUX * units.K)
     with pytest.raises(InputError, match="error is in 'Jy', but numbers without a unit"):
         eq.Spectra.measured(WAVE, FLUX, FLUX * units.Jy)
+
+
+def test_errors_of_a_table_are_in_the_unit_of_its_flux():
+    table = Table({"wave": WAVE, "flux": FLUX[0], "err": 100 * FLUX[0]}, units={"err": "mJy"})
+    with pytest.raises(InputError, match="err is in 'mJy', but numbers without a unit"):
+        eq.Spectra.from_table(table)
+    table["flux"].unit = "Jy"
+    assert eq.Spectra.from_table(table).ivar[0, 0] == pytest.approx(100.0)
+    del table["err"]
+    table["ivar"] = 1e-4 * FLUX[0] / units.mJy**2
+    assert eq.Spectra.from_table(table).ivar[0, 0] == pytest.approx(100.0)
+
+
+def test_uncertainties_of_specutils_are_in_the_unit_of_the_flux():
+    specutils = pytest.importorskip("specutils", reason="no specutils at hand")
+    spread = StdDevUncertainty(np.full(40, 100.0), unit="mJy")
+    one = specutils.Spectrum(FLUX[0] * units.Jy, WAVE * units.AA, uncertainty=spread)
+    assert eq.Spectra.from_specutils(one).ivar[0, 0] == pytest.approx(100.0)
 
 
 def test_wavelengths_and_velocities_are_converted():

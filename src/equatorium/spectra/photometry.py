@@ -16,7 +16,7 @@ _POGSON = 2.5 / np.log(10)
 _NOTHING = 90.0  # 99 and -99, or larger, are no magnitudes but catalogues' words for none
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Photometry(Record):
     """Fluxes of n objects in b bands.
 
@@ -36,6 +36,8 @@ class Photometry(Record):
     >>> seen = Photometry.from_magnitudes(
     ...     ["g", "r"], [[25.0, np.nan]], [[0.1, np.nan]], limit=[24.0, 24.0]
     ... )
+    >>> seen
+    Photometry(1 objects in g, r)
     >>> seen.flux.round(3).tolist()  # in units of zero magnitude at 25; r was not detected
     [[1.0, 0.0]]
     """
@@ -107,6 +109,10 @@ class Photometry(Record):
     def n(self) -> int:
         """Number of objects."""
         return len(self.flux)
+
+    def __repr__(self) -> str:
+        missing = f", {(self.ivar == 0).mean():.0%} unobserved" if (self.ivar == 0).any() else ""
+        return f"Photometry({self.n} objects in {', '.join(self.bands)}{missing})"
 
     @property
     def rows(self) -> tuple[FloatArray, FloatArray]:

@@ -19,8 +19,8 @@ def value_in(x: Any, unit: str, name: str, power: int = 1) -> FloatArray:
     if x is None:
         raise InputError(f"{name} must hold real numbers, but it is None.")
     given = getattr(x, "unit", None)
-    if given is None:
-        return floats(x, name)
+    if given is None or (str(given) == unit and power == 1):  # also a unit that nobody knows
+        return floats(getattr(x, "value", x), name)
     from astropy import units
 
     try:
