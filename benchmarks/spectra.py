@@ -22,7 +22,7 @@ ten random splits into 80 % and 20 %; all stars, and those of 4000 < Teff < 8000
    the density of the training stars as the prior; beside the catalogue, with its errors (100 K,
    0.2 dex, 0.1 dex) added to the posterior's, and without. No spectrum tells that a label is a
    blunder: also with a share of each label that is as any star's, the likeliest for those of the
-   training stars.
+   training stars; and with those errors of the catalogue that make training stars likeliest.
 
 What is finished is kept in ``results/spectra`` and not done again.
 """
@@ -180,11 +180,13 @@ def emulated(seed: int) -> dict:
     prior = Prior(labels[train], scaled(surrogate, scale), nu)
     components = surrogate.emulator.embedder_.transform(spectra.flux)
     known = prior.posterior(components[train])
+    rows, far = compared(*known, labels[train]), 2 * prior.labels.std(axis=0)
     return {
         "stars": test,
         "coverage": (np.abs(pit - 0.5) < 0.34).mean(axis=1),
         "t": [nu, scale, *of_pixels],
         "blunders": blunders(known, labels[train], prior),
+        "widths": [likeliest_widths(rows[:, :, j], far[j]) for j in range(len(NAMES))],
         "prior": [prior.labels.mean(axis=0), prior.labels.std(axis=0)],
         "rows": compared(*prior.posterior(components[test]), labels[test]),
     }
@@ -334,16 +336,22 @@ def print_inferred(results: list[dict], splits: list[dict], title: str) -> None:
     rows = np.concatenate([np.array(r["rows"]) for r in results])
     each = [len(r["rows"]) for r in results]
     share = np.repeat([s["blunders"] for s in splits], each, axis=0)
+    factor = np.repeat(np.array([s["widths"] for s in splits])[:, :, 1], each, axis=0)
     far, width = np.repeat([s["prior"] for s in splits], each, axis=0).swapaxes(0, 1)
     mean, std, true, error = rows.swapaxes(0, 1)
     n, none = len(rows), np.zeros((len(rows), 3))
     low, high = (k / n for k in stats.binom.interval(0.99, n, 0.68))
     print(f"Labels of {n} held-out stars {title}; the 99 % band of 68 % is {low:.3f} to {high:.3f}")
     print(f"  blunders {', '.join(f'{100 * s:.1f}' for s in share.mean(axis=0))} %")
+    print(
+        f"  errors of training stars {', '.join(f'{f:.2f}' for f in factor.mean(axis=0))} of these"
+    )
     for case, one, s in (
         ("posterior alone", std, none),
         ("with catalogue errors", np.hypot(std, error), none),
         ("and its blunders", np.hypot(std, error), share),
+        ("errors as in training", np.hypot(std, factor * error), none),
+        ("and blunders", np.hypot(std, factor * error), share),
     ):
         pit = (1 - s) * stats.norm.cdf(true, mean, one) + s * stats.norm.cdf(true, far, width)
         middle = (1 - s) * mean + s * far

@@ -286,3 +286,12 @@ def test_no_component_and_no_seed_are_refused():
         eq.embedder("pca", n_components=0).fit(X)
     with pytest.raises(InputError, match="random_state"):
         eq.embedder("nmf", n_components=2, random_state="x").fit(X)
+
+
+def test_a_randomised_fit_is_the_same_again():
+    X = np.random.default_rng(0).normal(size=(60, 600))
+    first, again, other = (
+        eq.embedder("pca", n_components=5, **seed).fit(X).components_
+        for seed in ({}, {}, {"random_state": 1})
+    )
+    assert np.array_equal(first, again) and not np.allclose(first, other, atol=1e-12)

@@ -23,7 +23,7 @@ class PCA(Streamed):
         As in scikit-learn, or incremental, block by block: what ``"auto"`` takes for a table on
         disk (a ``numpy.memmap`` or an HDF5 dataset).
     random_state : int or None
-        For ``"randomized"``.
+        For ``"randomized"``, which "auto" takes for wide tables and few components.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class PCA(Streamed):
     [[0.6, 0.8]]
     """
 
-    def __init__(self, n_components=None, *, solver="auto", random_state=None):
+    def __init__(self, n_components=None, *, solver="auto", random_state=0):
         self.n_components = n_components
         self.solver = solver
         self.random_state = random_state
