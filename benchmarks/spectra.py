@@ -9,7 +9,8 @@ ten random splits into 80 % and 20 %; all stars, and those of 4000 < Teff < 8000
    a constant trend: hot stars lie at the edge, where a linear one leads astray) on the same 25
    principal components of the flux: errors of log Teff, log g, [Fe/H]; gains are paired over
    splits, with their standard error. Kernels and trend were chosen by cross-validation within the
-   training stars of two splits.
+   training stars of two splits. Of a star unlike all others the process knows that it knows
+   nothing, and gives the mean: ``both`` weighs it and the neighbours by their precisions.
 2. Embedded(pca, trend-gp) from labels to the continuum-normalised flux of 3900 to 7500 Angstrom in
    pixels of 4.5. Stars of equal labels differ, some by much more than most: those that
    leave-one-out errors call strange (``outliers``) do not train, and errors follow Student's t,
@@ -21,7 +22,7 @@ ten random splits into 80 % and 20 %; all stars, and those of 4000 < Teff < 8000
    the density of the training stars as the prior; beside the catalogue, with its errors (100 K,
    0.2 dex, 0.1 dex) added to the posterior's, and without. No spectrum tells that a label is a
    blunder: also with a share of each label that is as any star's, the likeliest for those of the
-   training stars.
+   training stars; and with those errors of the catalogue that make training stars likeliest.
 
 What is finished is kept in ``results/spectra`` and not done again.
 """
@@ -31,12 +32,14 @@ import json
 import os
 import time
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import gammaln
+from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
 import equatorium as eq
@@ -86,12 +89,16 @@ def by_components(seed: int, cool: bool) -> dict:
     train, test = split(len(y), seed)
     pca = eq.embedder("pca", n_components=COMPONENTS).fit(spectra.flux[train])
     a, b = pca.transform(spectra.flux[train]), pca.transform(spectra.flux[test])
-    near = KNeighborsRegressor(5, weights="distance").fit(a, y[train]).predict(b)
+    near = KNeighborsRegressor(5, weights="distance")
+    off = cross_val_predict(near, a, y[train], cv=20) - y[train]
+    near, near_std = near.fit(a, y[train]).predict(b), np.sqrt(np.mean(off**2, axis=0))
     width = a.std(axis=0)  # a few hot stars lie far out
     gp = eq.emulator("gp", kernels=KERNELS, trends=["constant"], sharing="components")
     gp.set_params(random_state=0).fit(np.arcsinh(a / width), y[train])
     mean, std = gp.predict(np.arcsinh(b / width), return_std=True)
-    errors = {"k-NN": near - y[test], "gp": mean - y[test]}
+    weight = near_std**2 / (near_std**2 + std**2)
+    both = weight * mean + (1 - weight) * near
+    errors = {"k-NN": near - y[test], "gp": mean - y[test], "both": both - y[test]}
     found = {
         name: {"rmse": np.sqrt(np.mean(e**2, axis=0)), "median": np.median(np.abs(e), axis=0)}
         for name, e in errors.items()
@@ -173,11 +180,13 @@ def emulated(seed: int) -> dict:
     prior = Prior(labels[train], scaled(surrogate, scale), nu)
     components = surrogate.emulator.embedder_.transform(spectra.flux)
     known = prior.posterior(components[train])
+    rows, far = compared(*known, labels[train]), 2 * prior.labels.std(axis=0)
     return {
         "stars": test,
         "coverage": (np.abs(pit - 0.5) < 0.34).mean(axis=1),
         "t": [nu, scale, *of_pixels],
         "blunders": blunders(known, labels[train], prior),
+        "widths": [likeliest_widths(rows[:, :, j], far[j]) for j in range(len(NAMES))],
         "prior": [prior.labels.mean(axis=0), prior.labels.std(axis=0)],
         "rows": compared(*prior.posterior(components[test]), labels[test]),
     }
@@ -296,15 +305,15 @@ def kept(path: Path, make, *args) -> dict:
 
 
 def print_components(results: list[dict], title: str) -> None:
-    print(f"\n{title}, {len(results)} splits: k-NN, gp, gain +- standard error")
-    for score in ("rmse", "median"):
-        near, gp = (np.array([r[m][score] for r in results]) for m in ("k-NN", "gp"))
-        gain = near - gp
+    print(f"\n{title}, {len(results)} splits: k-NN, another, gain +- standard error")
+    for other, score in product(("gp", "both"), ("rmse", "median")):
+        near, new = (np.array([r[m][score] for r in results]) for m in ("k-NN", other))
+        gain = near - new
         error = gain.std(axis=0, ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else gain[0] * 0
         for j, name in enumerate(NAMES):
             print(
-                f"  {score:6s} {name:9s} {near[:, j].mean():.4f} {gp[:, j].mean():.4f} "
-                f"{gain[:, j].mean():+.4f} +- {error[j]:.4f}"
+                f"  {other:4s} {score:6s} {name:9s} {near[:, j].mean():.4f} "
+                f"{new[:, j].mean():.4f} {gain[:, j].mean():+.4f} +- {error[j]:.4f}"
             )
 
 
@@ -327,16 +336,22 @@ def print_inferred(results: list[dict], splits: list[dict], title: str) -> None:
     rows = np.concatenate([np.array(r["rows"]) for r in results])
     each = [len(r["rows"]) for r in results]
     share = np.repeat([s["blunders"] for s in splits], each, axis=0)
+    factor = np.repeat(np.array([s["widths"] for s in splits])[:, :, 1], each, axis=0)
     far, width = np.repeat([s["prior"] for s in splits], each, axis=0).swapaxes(0, 1)
     mean, std, true, error = rows.swapaxes(0, 1)
     n, none = len(rows), np.zeros((len(rows), 3))
     low, high = (k / n for k in stats.binom.interval(0.99, n, 0.68))
     print(f"Labels of {n} held-out stars {title}; the 99 % band of 68 % is {low:.3f} to {high:.3f}")
     print(f"  blunders {', '.join(f'{100 * s:.1f}' for s in share.mean(axis=0))} %")
+    print(
+        f"  errors of training stars {', '.join(f'{f:.2f}' for f in factor.mean(axis=0))} of these"
+    )
     for case, one, s in (
         ("posterior alone", std, none),
         ("with catalogue errors", np.hypot(std, error), none),
         ("and its blunders", np.hypot(std, error), share),
+        ("errors as in training", np.hypot(std, factor * error), none),
+        ("and blunders", np.hypot(std, factor * error), share),
     ):
         pit = (1 - s) * stats.norm.cdf(true, mean, one) + s * stats.norm.cdf(true, far, width)
         middle = (1 - s) * mean + s * far
@@ -355,6 +370,42 @@ def print_inferred(results: list[dict], splits: list[dict], title: str) -> None:
     for j, name in enumerate(NAMES):
         rmse, sd = np.sqrt(np.mean((mean - true)[:, j] ** 2)), np.median(std[:, j])
         print(f"  {name:9s} rmse {rmse:.4f}, median standard deviation {sd:.4f}")
+
+
+def likeliest_widths(rows: np.ndarray, far: float) -> np.ndarray:
+    """Factors of the posterior's variance and of the catalogue's error, and a share of blunders.
+
+    Stars whose posteriors are wide and those where they are narrow tell the two apart: for rows
+    (n, 4) of one label, its deviations are likeliest with these.
+    """
+    mean, std, true, error = rows.T
+
+    def minus_log_density(x):
+        scale, factor, share = np.exp(x)
+        near = stats.norm.pdf(mean - true, 0, np.sqrt(scale * std**2 + (factor * error) ** 2))
+        wild = stats.norm.pdf(mean - true, 0, far)
+        return -np.log(np.maximum((1 - share) * near + share * wild, 1e-300)).sum()
+
+    return np.exp(minimize(minus_log_density, [0.0, 0.0, -4.0], method="Nelder-Mead").x)
+
+
+def print_widths(splits: list[dict]) -> None:
+    """Standard errors are by a bootstrap over stars."""
+    rows = np.concatenate([np.array(s["rows"]) for s in splits])
+    _, star = np.unique(np.concatenate([s["stars"] for s in splits]), return_inverse=True)
+    far = 2 * np.mean([s["prior"][1] for s in splits], axis=0)
+    places = [np.flatnonzero(star == k) for k in range(star.max() + 1)]
+    rng = np.random.default_rng(0)
+    draws = [rng.choice(len(places), len(places)) for _ in range(40)]
+    print("Likeliest factors: posterior's variance, catalogue's error; share of blunders")
+    for j, name in enumerate(NAMES):
+        found = likeliest_widths(rows[:, :, j], far[j])
+        again = [
+            likeliest_widths(rows[np.concatenate([places[k] for k in draw]), :, j], far[j])
+            for draw in draws
+        ]
+        pairs = zip(found, np.std(again, axis=0), strict=True)
+        print(f"  {name:9s} " + ", ".join(f"{x:.2f} +- {e:.2f}" for x, e in pairs))
 
 
 def main() -> None:
@@ -377,6 +428,7 @@ def main() -> None:
     splits = [kept(args.folder / f"emulated-{s}.json", emulated, s) for s in folds]
     print_pixels(splits)
     print_inferred(splits, splits, "by weighted draws of the prior")
+    print_widths(splits)
     results = [kept(args.folder / f"inferred-{s}-{many}.json", inferred, s, many) for s in folds]
     print_inferred(results, splits, "by emcee")
 

@@ -187,6 +187,18 @@ def test_a_tilted_spectrum_is_no_surprise_to_a_free_continuum_only():
             UnknownNameError,
             "G23",
         ),
+        (
+            lambda: Extinction(law="CCM89").apply(
+                10 * GRID, spectrum(gauss(0, 40)), {"A_V": np.array([1.0])}
+            ),
+            InputError,
+            "CCM89 .* outside of range",
+        ),
+        (
+            lambda: Extinction(R_V=9).apply(GRID, spectrum(gauss(0, 40)), {"A_V": np.array([1.0])}),
+            InputError,
+            "R_V = 9: parameter Rv must be",
+        ),
     ],
 )
 def test_errors_say_what_to_do(make, error, message):

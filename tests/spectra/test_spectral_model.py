@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy import units
 from scipy import stats
 
 import equatorium as eq
@@ -108,6 +109,15 @@ def test_dust_in_another_unit_is_refused(stars):
     SpectralModel(stars, PIXELS, [Extinction()])
     with pytest.raises(InputError, match=r"Extinction\(unit='Angstrom'\)"):
         SpectralModel(stars, PIXELS, [Extinction(unit="nm")])
+
+
+def test_pixels_are_converted_and_a_model_is_shown_in_a_line(stars):
+    model = SpectralModel(stars, PIXELS / 10 * units.nm, [Rotation()])
+    assert model.wavelength == pytest.approx(PIXELS, rel=1e-14)
+    shown = f"teff, feh, vsini: {PIXELS.size} pixels, {PIXELS[0]:g} to {PIXELS[-1]:g}"
+    assert repr(model) == f"SpectralModel({shown})"
+    with pytest.raises(InputError, match="operators must be of the type Sequence"):
+        SpectralModel(stars, PIXELS, Rotation())
 
 
 def test_data_at_other_wavelengths_are_refused(stars):

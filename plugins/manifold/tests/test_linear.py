@@ -271,3 +271,27 @@ def test_nonnegative_least_squares_are_scipys():
     M, y = rng.normal(size=(8, 20, 4)) + 0.5, rng.normal(size=(8, 20))
     ours = solve_nonnegative(np.swapaxes(M, 1, 2) @ M, np.einsum("mpk,mp->mk", M, y))
     np.testing.assert_allclose(ours, [nnls(a, b)[0] for a, b in zip(M, y, strict=True)], atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["pca", "nmf", "hmf", "lle"])
+def test_coordinates_of_another_map_have_no_way_back(name):
+    model = eq.embedder(name, n_components=2).fit(np.random.default_rng(0).random((12, 5)))
+    with pytest.raises(ShapeError, match="Z has 3 columns, but the map has 2"):
+        model.inverse_transform(np.ones((4, 3)))
+
+
+def test_no_component_and_no_seed_are_refused():
+    X = np.random.default_rng(0).random((12, 5))
+    with pytest.raises(InputError, match="leaves nothing"):
+        eq.embedder("pca", n_components=0).fit(X)
+    with pytest.raises(InputError, match="random_state"):
+        eq.embedder("nmf", n_components=2, random_state="x").fit(X)
+
+
+def test_a_randomised_fit_is_the_same_again():
+    X = np.random.default_rng(0).normal(size=(60, 600))
+    first, again, other = (
+        eq.embedder("pca", n_components=5, **seed).fit(X).components_
+        for seed in ({}, {}, {"random_state": 1})
+    )
+    assert np.array_equal(first, again) and not np.allclose(first, other, atol=1e-12)

@@ -148,7 +148,10 @@ def test_neighbours_weights_reproduce_planes():
         ("lle", {"method": "best"}, "method must be"),
         ("lle", {"n_neighbors": 0}, "n_neighbors"),
         ("lle", {"method": "hessian", "n_neighbors": 4}, "n_neighbors"),
-        ("spectral", {"n_components": 399}, "2 more rows"),
+        ("spectral", {"n_components": 49}, "2 more rows"),
+        ("mds", {"n_components": 50}, "number of rows less one, 49, not 50"),
+        ("umap", {"n_components": "x"}, "not 'x'"),
+        ("isomap", {"n_components": True}, "not True"),
         ("tsne", {"method": "slow"}, "method must be"),
         ("tsne", {"n_components": 3}, "1 or 2"),
     ],
@@ -156,3 +159,17 @@ def test_neighbours_weights_reproduce_planes():
 def test_bad_options_are_named(curve, name, options, text):
     with pytest.raises(InputError, match=text):
         eq.embedder(name, **options).fit(curve[0][:50])
+
+
+@pytest.mark.parametrize("name", ["lle", "isomap", "mds", "spectral", "tsne", "umap"])
+def test_rows_that_are_all_the_same_are_refused(name):
+    with pytest.raises(InputError, match="all 20 rows are the same"):
+        eq.embedder(name).fit(np.ones((20, 3)))
+
+
+def test_a_training_row_in_single_precision_is_put_where_it_was(curve):
+    X = curve[0][:60]
+    model = eq.embedder("mds").fit(X)
+    np.testing.assert_allclose(model.transform(X.astype("f4")), model.embedding_, atol=1e-9)
+    far = np.abs(model.transform(X + 1e-5) - model.embedding_).max()  # and no other row
+    assert far > 1e-6

@@ -45,7 +45,8 @@ def continuum_of(
         If a spectrum has too few observed pixels, or its continuum is not positive; if the degree
         is no whole number >= 0, or `low` or `high` not positive.
     """
-    if not (isinstance(degree, Integral) and degree >= 0 and low > 0 and high > 0):
+    whole = isinstance(degree, Integral) and not isinstance(degree, bool)
+    if not (whole and degree >= 0 and low > 0 and high > 0):
         raise InputError(
             "A continuum needs a whole number >= 0 for its degree and positive low and high, not "
             f"{degree!r}, {low!r} and {high!r}."

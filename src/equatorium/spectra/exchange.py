@@ -8,6 +8,7 @@ import numpy as np
 from equatorium.checks import FloatArray, floats
 from equatorium.errors import InputError, UnknownNameError
 from equatorium.records.tables import column, column_names
+from equatorium.spectra.values import value_in
 
 _NAMES = {
     "wavelength": ("wavelength", "wave", "lambda", "lam", "loglam"),
@@ -36,28 +37,33 @@ def from_table(table: Any, said: Mapping[str, Any]) -> dict[str, Any]:
     wavelength = column(table, found["wavelength"] or "", "" if log else unit)
     flux = column(table, found["flux"] or "", allow_nan=True)
     made: dict[str, Any] = {"wavelength": 10**wavelength if log else wavelength, "flux": flux}
-    if getattr(table[found["flux"]], "unit", None):
-        made["flux_unit"] = str(table[found["flux"]].unit)
+    flux_unit = str(getattr(table[found["flux"]], "unit", None) or said.get("flux_unit", ""))
+    made["flux_unit"] = flux_unit
     ivar = np.isfinite(flux).astype(float)
     if found["ivar"]:
-        ivar = np.nan_to_num(column(table, found["ivar"], allow_nan=True), nan=0.0)
+        ivar = np.nan_to_num(_in_unit(table, found["ivar"], flux_unit, -2), nan=0.0)
     elif found["error"]:
-        ivar = inverse_square(column(table, found["error"], allow_nan=True))
+        ivar = inverse_square(_in_unit(table, found["error"], flux_unit))
     if found["mask"]:
-        ivar = np.where(_flags(table[found["mask"]], found["mask"]), 0.0, ivar)
+        ivar = np.where(flags(table[found["mask"]], found["mask"]), 0.0, ivar)
     return {**made, "ivar": ivar, **said}
 
 
-def _flags(values: Any, name: str) -> Any:
+def _in_unit(table: Any, name: str, unit: str, power: int = 1) -> FloatArray:
+    """Numbers of a column in the unit of the flux, to a power."""
+    if getattr(table[name], "unit", None) is None:
+        return column(table, name, allow_nan=True)
+    return value_in(table[name], unit, name, power)
+
+
+def flags(values: Any, name: str) -> Any:
     """Read flags that are numbers, or, in a csv file, words: any text would count as True."""
     values = np.asarray(values)
     if values.dtype.kind in "bifu":
         return values.astype(bool)
     words = np.char.lower(values.astype(str))
     if not np.isin(words, ("true", "false")).all():
-        raise InputError(
-            f"Column {name!r} must hold numbers, or True and False, not {values[0]!r:.40}."
-        )
+        raise InputError(f"{name!r} must hold numbers, or True and False, not {values[0]!r:.40}.")
     return words == "true"
 
 
@@ -80,7 +86,8 @@ def from_specutils(spectrum: Any, said: Mapping[str, Any]) -> dict[str, Any]:
             given = (
                 given if isinstance(given, InverseVariance) else given.represent_as(InverseVariance)
             )
-        ivar = np.nan_to_num(np.atleast_2d(given.array), nan=0.0, posinf=0.0)
+        given = value_in(given.quantity, str(spectrum.flux.unit), "uncertainty", -2)
+        ivar = np.nan_to_num(np.atleast_2d(given), nan=0.0, posinf=0.0)
     if spectrum.mask is not None:
         ivar = np.where(np.atleast_2d(spectrum.mask), 0.0, ivar)
     wavelength = np.asarray(spectrum.spectral_axis.to_value(unit))

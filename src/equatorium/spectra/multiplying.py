@@ -66,7 +66,10 @@ def _extinction_curve(law: str, R_V: float, unit: str, wavelength: bytes) -> Flo
             f"{did_you_mean(law, known)}"
         )
     x = np.frombuffer(wavelength) * units.Unit(unit)
-    return np.asarray(getattr(parameter_averages, law)(Rv=R_V)(x), dtype=np.float64)
+    try:
+        return np.asarray(getattr(parameter_averages, law)(Rv=R_V)(x), dtype=np.float64)
+    except ValueError as error:  # beyond the wavelengths, or the R_V, of the law
+        raise InputError(f"The extinction law {law} with R_V = {R_V!r}: {error}.") from error
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from equatorium.checks import FloatArray, finite, floats, read_only
+from equatorium.checks import FloatArray, read_only
 from equatorium.errors import InputError, ShapeError
 from equatorium.records.base import Record
 from equatorium.records.outputs import unique_names
+from equatorium.spectra.values import spread_to, value_in, weights_of
 
 _POGSON = 2.5 / np.log(10)
+_NOTHING = 90.0  # 99 and -99, or larger, are no magnitudes but catalogues' words for none
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Photometry(Record):
     """Fluxes of n objects in b bands.
 
@@ -26,7 +28,7 @@ class Photometry(Record):
     bands : sequence of b str
     flux : array_like, shape (n, b)
         NaN where unobserved; may be negative.
-    ivar : array_like, shape (n, b)
+    ivar : array_like or Quantity, shape (n, b) or (b,)
         Inverse variances; 0 where unobserved.
 
     Examples
@@ -34,6 +36,8 @@ class Photometry(Record):
     >>> seen = Photometry.from_magnitudes(
     ...     ["g", "r"], [[25.0, np.nan]], [[0.1, np.nan]], limit=[24.0, 24.0]
     ... )
+    >>> seen
+    Photometry(1 objects in g, r)
     >>> seen.flux.round(3).tolist()  # in units of zero magnitude at 25; r was not detected
     [[1.0, 0.0]]
     """
@@ -44,17 +48,14 @@ class Photometry(Record):
 
     def __post_init__(self) -> None:
         bands = unique_names(self.bands, "bands")
-        flux, ivar = np.atleast_2d(floats(self.flux, "flux")), np.atleast_2d(self.ivar)
-        ivar = floats(ivar, "ivar")
-        if flux.shape[1:] != (len(bands),) or ivar.shape != flux.shape:
+        unit = str(getattr(self.flux, "unit", None) or "")
+        flux = np.atleast_2d(value_in(self.flux, unit, "flux"))
+        if flux.shape[1:] != (len(bands),):
             raise ShapeError(
-                f"flux and ivar must have one column for each of {len(bands)} bands, but their "
-                f"shapes are {flux.shape} and {ivar.shape}."
+                f"flux must have one column for each of {len(bands)} bands, but its shape is "
+                f"{flux.shape}."
             )
-        finite(ivar, "ivar")
-        if (ivar < 0).any():
-            raise InputError("ivar must be at least 0 (0: not observed).")
-        ivar = np.where(np.isfinite(flux), ivar, 0.0)
+        ivar = weights_of(flux, self.ivar, unit)
         object.__setattr__(self, "bands", bands)
         object.__setattr__(self, "ivar", read_only(ivar))
         object.__setattr__(self, "flux", read_only(np.where(ivar > 0, flux, np.nan)))
@@ -67,34 +68,38 @@ class Photometry(Record):
         error: Any,
         limit: Any = None,
         sigma: float = 3.0,
-        zero: float = 25.0,
+        zero: Any = 25.0,
     ) -> Self:
         r"""Take Pogson magnitudes m with errors, :math:`f = 10^{-0.4 (m - m_0)}`.
 
         Parameters
         ----------
         bands : sequence of b str
-        magnitude, error : array_like, shape (n, b)
-            NaN where there is no detection.
+        magnitude : array_like, shape (n, b)
+            NaN, or 90 and above as catalogues write it, where there is no detection; -90 and below
+            where nothing was observed.
+        error : array_like, shape (n, b) or (b,)
+            Where not positive and finite, nothing was observed.
         limit : array_like, shape (b,) or (n, b), optional
             Magnitude that `sigma` standard deviations of the sky's noise have: what a
             non-detection says. NaN, or no limit at all: not observed.
         sigma : float
-        zero : float
+        zero : float or array_like, shape (b,)
             Magnitude m0 of flux one.
         """
-        magnitude, error = np.atleast_2d(floats(magnitude, "magnitude")), floats(error, "error")
-        if not sigma > 0:
-            raise InputError(f"sigma must be positive, but it is {sigma!r}.")
-        error = _wide(error, "error", magnitude.shape)
-        with np.errstate(over="ignore"):  # -9999 stands for nothing, not for a flux
-            flux = 10 ** (-0.4 * (magnitude - zero))
-        seen = np.isfinite(magnitude) & np.isfinite(flux) & np.isfinite(error) & (error > 0)
+        magnitude = np.atleast_2d(_plain(magnitude, "magnitude"))
+        error = spread_to(magnitude.shape, _plain(error, "error"), "error")
+        zero = spread_to(magnitude.shape, _plain(zero, "zero"), "zero")
+        if not 0 < sigma < np.inf or not np.isfinite(zero).all():
+            raise InputError(f"sigma must be positive and zero finite, not {sigma!r} and {zero!r}.")
+        missed, seen = ~(magnitude < _NOTHING), np.abs(magnitude) < _NOTHING
+        seen &= np.isfinite(error) & (error > 0)
+        flux = 10 ** (-0.4 * (np.where(seen, magnitude, zero) - zero))
         spread = np.where(seen, flux, 0.0) * np.where(seen, error, 0.0) / _POGSON
         if limit is not None:
-            faint = 10 ** (-0.4 * (floats(limit, "limit") - zero)) / sigma
-            faint = _wide(faint, "limit", magnitude.shape)
-            missed = np.isnan(magnitude) & np.isfinite(faint)
+            limit = spread_to(magnitude.shape, _plain(limit, "limit"), "limit")
+            missed &= np.abs(limit) < _NOTHING
+            faint = 10 ** (-0.4 * (np.where(missed, limit, zero) - zero)) / sigma
             flux, spread = np.where(missed, 0.0, flux), np.where(missed, faint, spread)
             seen = seen | missed
         ivar = np.divide(1.0, spread**2, out=np.zeros_like(spread), where=seen)
@@ -104,6 +109,10 @@ class Photometry(Record):
     def n(self) -> int:
         """Number of objects."""
         return len(self.flux)
+
+    def __repr__(self) -> str:
+        missing = f", {(self.ivar == 0).mean():.0%} unobserved" if (self.ivar == 0).any() else ""
+        return f"Photometry({self.n} objects in {', '.join(self.bands)}{missing})"
 
     @property
     def rows(self) -> tuple[FloatArray, FloatArray]:
@@ -125,7 +134,7 @@ class Photometry(Record):
         ----------
         Lupton, Gunn & Szalay 1999, AJ 118, 1406, doi:10.1086/301004
         """
-        b = _wide(floats(softening, "softening"), "softening", self.flux.shape)
+        b = spread_to(self.flux.shape, value_in(softening, "", "softening"), "softening")
         if not (b > 0).all():
             raise InputError(f"softening must be positive fluxes, but it is {softening!r}.")
         magnitude = -_POGSON * (np.arcsinh(self.flux / (2 * b)) + np.log(b))
@@ -138,11 +147,6 @@ class Photometry(Record):
         return replace(self, flux=self.flux[chosen], ivar=self.ivar[chosen])
 
 
-def _wide(array: FloatArray, name: str, shape: tuple[int, ...]) -> FloatArray:
-    """One value for each magnitude."""
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError as error:
-        raise ShapeError(
-            f"{name} must have the shape of the magnitudes, {shape}, or (b,), not {array.shape}."
-        ) from error
+def _plain(x: Any, name: str) -> FloatArray:
+    """Numbers of magnitudes, whatever the system that a Quantity names."""
+    return value_in(getattr(x, "value", x), "", name)

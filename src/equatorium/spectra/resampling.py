@@ -6,11 +6,14 @@ libraries that do this (spectres, specutils; the tests compare) give the numbers
 which is what carries covariances.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.sparse import csr_array
 
 from equatorium.checks import FloatArray
+from equatorium.errors import InputError
 from equatorium.spectra.wavelength import pixel_bounds, pixel_edges
 
 
@@ -31,6 +34,18 @@ def overlaps(old: FloatArray, new: FloatArray) -> csr_array:
     return csr_array((share, (rows, columns)), shape=(new.size, old.size))
 
 
+def check_reach(new: FloatArray, olds: Sequence[FloatArray], unit: str) -> None:
+    """Raise InputError if new pixels share nothing with any of the old ones."""
+    a = np.array([pixel_edges(old)[[0, -1]] for old in olds])
+    b = pixel_edges(new)[[0, -1]]
+    if ((a[:, 1] <= b[0]) | (a[:, 0] >= b[1])).all():
+        raise InputError(
+            f"New pixels from {b[0]:.6g} to {b[1]:.6g} {unit} share nothing with the spectra, "
+            f"which reach from {a[:, 0].min():.6g} to {a[:, 1].max():.6g} {unit}. Take pixels "
+            "that they cover, in their unit."
+        )
+
+
 def resampled_rows(
     old: FloatArray, new: FloatArray, flux: FloatArray, ivar: FloatArray, least: float = 0.5
 ) -> tuple[FloatArray, FloatArray]:
@@ -41,6 +56,8 @@ def resampled_rows(
     share `least` was observed is unobserved. That neighbours share old pixels, so that their errors
     are correlated, an inverse variance cannot say.
     """
+    if not 0 <= least <= 1:
+        raise InputError(f"least is a share, 0 to 1, not {least!r}.")
     share = overlaps(old, new)
     seen = ivar > 0
     covered = np.asarray((share @ seen.T.astype(float)).T)
@@ -60,6 +77,8 @@ def conserved(old: FloatArray, new: FloatArray, rows: FloatArray) -> FloatArray:
     pixels' flux: linear in the rows, and conserving as averages are, but those broaden a line by
     the width of a pixel once more.
     """
+    if old.size < 3:
+        raise InputError(f"A spline needs at least 3 pixels, but there are {old.size}.")
     a, (low, high) = pixel_edges(old), pixel_bounds(new)
     up_to = np.zeros((*rows.shape[:-1], a.size))
     np.cumsum(rows * np.diff(a), axis=-1, out=up_to[..., 1:])

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from equatorium.checks import FloatArray, finite, floats, read_only
+from equatorium.checks import FloatArray, instance, read_only
 from equatorium.errors import InputError, ShapeError
 from equatorium.records.base import Record
 from equatorium.records.observation import Observation
@@ -15,22 +15,24 @@ from equatorium.records.outputs import Outputs
 from equatorium.records.tables import read_table
 from equatorium.spectra.continuum import continuum_of
 from equatorium.spectra.exchange import (
+    flags,
     from_specutils,
     from_table,
     inverse_square,
     to_specutils,
 )
-from equatorium.spectra.resampling import conserved, resampled_rows
+from equatorium.spectra.resampling import check_reach, conserved, resampled_rows
+from equatorium.spectra.values import spread_to, value_in, weights_of
 from equatorium.spectra.wavelength import (
     air_to_vacuum,
     increasing,
-    log_shift,
+    stretch_of,
     unit_factor,
     vacuum_to_air,
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Spectra(Record):
     """n spectra over the same p wavelengths.
 
@@ -40,10 +42,11 @@ class Spectra(Record):
         Centres of the pixels, increasing.
     flux : array_like or Quantity, shape (n, p) or (p,)
         Flux density; NaN where it was not observed.
-    ivar : array_like, shape of flux, optional
-        Inverse variance; 0 where it was not observed. Without, all that is finite counts alike (1).
+    ivar : array_like or Quantity, optional
+        Inverse variance, of the shape of flux or one that broadcasts to it; 0 where it was not
+        observed. Without, all that is finite counts alike (1).
     unit : str
-        Of the wavelengths.
+        Of the wavelengths, a length.
     medium : {"vacuum", "air"}
         In which they are measured.
     flux_unit : str
@@ -51,9 +54,8 @@ class Spectra(Record):
 
     Examples
     --------
-    >>> stars = Spectra([4000.0, 4001.0, 4002.0], [[1.0, np.nan, 3.0]])
-    >>> stars.n, stars.p, stars.mask.tolist()
-    (1, 3, [[False, True, False]])
+    >>> Spectra([4000.0, 4001.0, 4002.0], [[1.0, np.nan, 3.0]])
+    Spectra(1 x 3 pixels, 4000 to 4002 Angstrom in vacuum, 33% unobserved)
     """
 
     wavelength: FloatArray
@@ -67,34 +69,25 @@ class Spectra(Record):
     def __post_init__(self) -> None:
         if self.medium not in ("vacuum", "air"):
             raise InputError(f"medium must be 'vacuum' or 'air', but it is {self.medium!r}.")
-        given: dict[str, Any] = {"wavelength": self.wavelength, "flux": self.flux}
-        if hasattr(given["flux"], "unit"):
-            object.__setattr__(self, "flux_unit", str(given["flux"].unit))
-            given["flux"] = given["flux"].value
-        if hasattr(given["wavelength"], "unit"):
-            given["wavelength"] = given["wavelength"].to_value(self.unit)
-        wavelength = increasing(given["wavelength"])
-        flux = np.atleast_2d(floats(given["flux"], "flux"))
+        unit_factor(self.unit, "Angstrom")  # or it is no length
+        if (given := getattr(self.flux, "unit", None)) is not None:
+            object.__setattr__(self, "flux_unit", str(given))
+        wavelength = increasing(value_in(self.wavelength, self.unit, "wavelength"))
+        flux = np.atleast_2d(value_in(self.flux, self.flux_unit, "flux"))
         if flux.ndim != 2 or flux.shape[1] != wavelength.size:
             raise ShapeError(
                 f"flux must have one column for each of {wavelength.size} wavelengths, but its "
                 f"shape is {flux.shape}."
             )
-        seen = np.isfinite(flux)
-        ivar = seen.astype(float) if self.ivar is None else np.atleast_2d(floats(self.ivar, "ivar"))
-        if ivar.shape != flux.shape:
-            raise ShapeError(f"ivar must have the shape of flux, {flux.shape}, not {ivar.shape}.")
-        finite(ivar, "ivar")
-        if (ivar < 0).any():
-            raise InputError("ivar must be at least 0 (0: not observed).")
+        ivar = weights_of(flux, 1.0 if self.ivar is None else self.ivar, self.flux_unit)
         if self.names is not None:
+            object.__setattr__(self, "names", tuple(str(name) for name in self.names))
             if len(self.names) != len(flux):
                 raise ShapeError(f"There are {len(flux)} spectra but {len(self.names)} names.")
-            object.__setattr__(self, "names", tuple(str(name) for name in self.names))
         object.__setattr__(self, "wavelength", read_only(wavelength))
-        object.__setattr__(self, "ivar", read_only(np.where(seen, ivar, 0.0)))
+        object.__setattr__(self, "ivar", read_only(ivar))
         # What was not observed is no number that could be taken for one.
-        object.__setattr__(self, "flux", read_only(np.where(self._weights > 0, flux, np.nan)))
+        object.__setattr__(self, "flux", read_only(np.where(ivar > 0, flux, np.nan)))
 
     @classmethod
     def measured(
@@ -102,11 +95,14 @@ class Spectra(Record):
     ) -> Self:
         """Take errors (standard deviations) and a mask (True: not to be used).
 
-        Errors that are not positive and finite mean that the pixel was not observed.
+        Both are of the shape of flux, or one that broadcasts to it. Errors that are not positive
+        and finite mean that the pixel was not observed.
         """
-        ivar = inverse_square(floats(getattr(error, "value", error), "error"))
+        shape = np.shape(np.atleast_2d(getattr(flux, "value", flux)))
+        unit = getattr(flux, "unit", None) or said.get("flux_unit", "")
+        ivar = spread_to(shape, inverse_square(value_in(error, str(unit), "error")), "error")
         if mask is not None:
-            ivar = np.where(np.asarray(mask, dtype=bool), 0.0, ivar)
+            ivar = np.where(spread_to(shape, flags(mask, "mask"), "mask"), 0.0, ivar)
         return cls(wavelength, flux, ivar, **said)
 
     @classmethod
@@ -135,23 +131,31 @@ class Spectra(Record):
 
     @classmethod
     def stacked(cls, spectra: Iterable["Spectra"], wavelength: Any) -> Self:
-        """Put spectra with pixels of their own on common ones, in the units of the first."""
+        """Put spectra with pixels of their own on common ones, in the units of the first.
+
+        One that reaches none of them is unobserved there; it is an error that all are.
+        """
         parts = list(spectra)
         if not parts:
             raise InputError("There are no spectra to stack.")
+        for part in parts:
+            instance(part, Spectra, "each of the spectra")
         first = parts[0]
-        same = [s.in_unit(first.unit).in_medium(first.medium).resampled(wavelength) for s in parts]
-        if len({s.flux_unit for s in same}) > 1:
-            raise InputError(f"Fluxes are in {sorted({s.flux_unit for s in same})}; convert them.")
-        known = [s.names for s in same if s.names is not None]
+        new = increasing(value_in(wavelength, first.unit, "wavelength"))
+        here = [s.in_unit(first.unit).in_medium(first.medium) for s in parts]
+        check_reach(new, [s.wavelength for s in here], first.unit)
+        rows = [resampled_rows(s.wavelength, new, *s.rows) for s in here]
+        if len({s.flux_unit for s in parts}) > 1:
+            raise InputError(f"Fluxes are in {sorted({s.flux_unit for s in parts})}; convert them.")
+        known = [s.names for s in parts if s.names is not None]
         return cls(
-            wavelength,
-            np.concatenate([s.flux for s in same]),
-            np.concatenate([s._weights for s in same]),
+            new,
+            np.concatenate([flux for flux, _ in rows]),
+            np.concatenate([ivar for _, ivar in rows]),
             first.unit,
             first.medium,
             first.flux_unit,
-            [name for names in known for name in names] if len(known) == len(same) else None,
+            [name for names in known for name in names] if len(known) == len(parts) else None,
         )
 
     @property
@@ -183,7 +187,7 @@ class Spectra(Record):
 
     def observation(self, i: int = 0) -> Observation:
         """Give the observed pixels of one spectrum, as likelihoods take them."""
-        seen = ~self.mask[i]
+        seen = self._weights[i] > 0
         return Observation(
             self.flux[i][seen],
             1 / np.sqrt(self._weights[i][seen]),
@@ -199,8 +203,11 @@ class Spectra(Record):
         names = None if self.names is None else [self.names[i] for i in chosen]
         return replace(self, flux=self.flux[chosen], ivar=self._weights[chosen], names=names)
 
-    def select(self, low: float, high: float) -> Self:
+    __getitem__ = subset
+
+    def select(self, low: Any, high: Any) -> Self:
         """Keep the pixels whose centres lie in a closed range of wavelengths."""
+        low, high = (value_in(end, self.unit, "a wavelength") for end in (low, high))
         inside = (self.wavelength >= low) & (self.wavelength <= high)
         if inside.sum() < 2:
             raise InputError(
@@ -218,11 +225,9 @@ class Spectra(Record):
         """Convert the wavelengths to those in "vacuum" or "air"."""
         if medium == self.medium:
             return self
-        there = {"vacuum": air_to_vacuum, "air": vacuum_to_air}
-        if medium not in there:
-            raise InputError(f"medium must be 'vacuum' or 'air', but it is {medium!r}.")
-        angstrom = self.in_unit("Angstrom").wavelength
-        moved = replace(self, wavelength=there[medium](angstrom), unit="Angstrom", medium=medium)
+        converted = vacuum_to_air if medium == "air" else air_to_vacuum
+        wavelength = converted(self.in_unit("Angstrom").wavelength)
+        moved = replace(self, wavelength=wavelength, unit="Angstrom", medium=medium)
         return moved.in_unit(self.unit)
 
     def rest_frame(
@@ -233,21 +238,14 @@ class Spectra(Record):
         Flux values stay as they are. Shifts (n,) of single spectra need common wavelengths to
         resample to; one shift of all needs none.
         """
-        if (redshift is None) == (velocity is None):
-            raise InputError("Give either redshift or velocity.")
-        if velocity is not None:
-            stretch = np.exp(log_shift(floats(velocity, "velocity")))
-        else:
-            stretch = 1 + floats(redshift, "redshift")
-        if not (np.isfinite(stretch) & (stretch > 0)).all():
-            raise InputError("A redshift must be finite and above -1.")
+        stretch = stretch_of(redshift, velocity)
         if stretch.ndim == 0:
             moved = replace(self, wavelength=self.wavelength / stretch)
             return moved if wavelength is None else moved.resampled(wavelength)
         if wavelength is None or stretch.shape != (self.n,):
             raise InputError(
-                f"Shifts of {stretch.size} spectra need as many spectra, here {self.n}, and common "
-                "wavelengths to resample to: rest_frame(..., wavelength=...)."
+                f"{stretch.size} shifts need as many spectra, not {self.n}, and common wavelengths "
+                "to resample to: rest_frame(..., wavelength=...)."
             )
         each = [replace(self[i], wavelength=self.wavelength / by) for i, by in enumerate(stretch)]
         return self.stacked(each, wavelength)
@@ -257,17 +255,18 @@ class Spectra(Record):
 
         Parameters
         ----------
-        wavelength : array_like, shape (q,)
+        wavelength : array_like or Quantity, shape (q,)
+            Where the spectra do not reach, new pixels are unobserved; all of them is an error.
         least : float
-            A new pixel of which less than this share was observed is unobserved.
+            A new pixel of which less than this share, 0 to 1, was observed is unobserved.
         sharp : bool
-            Instead of the averages over new pixels, which broaden lines by the width of a pixel
-            once more, take those of a spline that conserves flux: for spectra without gaps, with
-            little noise and some pixels to a line, such as a library's.
+            Instead of averages, which broaden lines by the width of a pixel once more, take those
+            of a spline that conserves flux: for spectra without gaps and noise, as of a library.
         """
-        new = increasing(getattr(wavelength, "value", wavelength))
+        new = increasing(value_in(wavelength, self.unit, "wavelength"))
         if np.array_equal(new, self.wavelength):
             return self
+        check_reach(new, [self.wavelength], self.unit)
         flux, ivar = resampled_rows(self.wavelength, new, self.flux, self._weights, least)
         if sharp:
             if self.mask.any() or (ivar == 0).any():
@@ -282,12 +281,13 @@ class Spectra(Record):
         level = continuum_of(self.wavelength, flux, weights, degree, low, high)
         return replace(self, flux=self.flux / level, ivar=weights * level**2, flux_unit="")
 
+    def __repr__(self) -> str:
+        reach = f"{self.wavelength[0]:.6g} to {self.wavelength[-1]:.6g} {self.unit}"
+        missing = f", {self.mask.mean():.0%} unobserved" if self.mask.any() else ""
+        return f"Spectra({self.n} x {self.p} pixels, {reach} in {self.medium}{missing})"
+
     def __len__(self) -> int:
         return self.n
-
-    def __getitem__(self, rows: Any) -> Self:
-        """Take some of the spectra."""
-        return self.subset(rows)
 
     def _with(self, wavelength: FloatArray, flux: FloatArray, ivar: FloatArray) -> Self:
         return replace(self, wavelength=wavelength, flux=flux, ivar=ivar)

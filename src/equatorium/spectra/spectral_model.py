@@ -15,6 +15,7 @@ from equatorium.records.prediction import Gaussian
 from equatorium.spectra.kernels import Kernel, convolved
 from equatorium.spectra.operator import Operator, Values, carry
 from equatorium.spectra.resampling import conserved
+from equatorium.spectra.values import value_in
 from equatorium.spectra.wavelength import (
     SPEED_OF_LIGHT,
     increasing,
@@ -31,9 +32,9 @@ class SpectralModel:
     surrogate : Surrogate
         Its outputs have the coordinate ``wavelength``, for shifts and broadening with even steps in
         the logarithm (`log_wavelengths`).
-    wavelength : array_like, shape (q,)
-        Observed pixels, in the unit of the outputs; those of the model by default. Flux is averaged
-        over the width of each.
+    wavelength : array_like or Quantity, shape (q,)
+        Observed pixels, in the unit of the outputs; those of the model by default, to whose ends
+        shifts and kernels bring what is no spectrum. Flux is averaged over the width of each.
     operators : sequence of Operator
         In the order in which they act.
     margin : float
@@ -62,6 +63,7 @@ class SpectralModel:
         margin: float = 0.0,
     ) -> None:
         instance(surrogate, Surrogate, "surrogate")
+        instance(operators, Sequence, "operators")
         for operator in operators:
             instance(operator, Operator, "an operator")
         if "wavelength" not in surrogate.outputs.coords:
@@ -77,7 +79,9 @@ class SpectralModel:
         self._check_units()
         if not 0 <= margin < np.inf:
             raise InputError(f"margin must be a number of km/s >= 0, but it is {margin!r}.")
-        self.wavelength = self._grid if wavelength is None else increasing(wavelength)
+        unit = surrogate.outputs.units.get("wavelength", "")
+        given = self._grid if wavelength is None else value_in(wavelength, unit, "wavelength")
+        self.wavelength = increasing(given)
         if not np.array_equal(self._grid, self.wavelength):
             self._check_range(margin)
         self.outputs = Outputs(
@@ -92,6 +96,11 @@ class SpectralModel:
     def emulator(self) -> Emulator:
         """What predicts the spectra, for those who ask what a result rests on."""
         return self.surrogate.emulator
+
+    def __repr__(self) -> str:
+        low, high = self.wavelength[[0, -1]]
+        seen = f"{self.outputs.p} pixels, {low:g} to {high:g}"
+        return f"SpectralModel({', '.join(self.names)}: {seen})"
 
     def predict(self, theta: Any) -> Gaussian:
         """Predict the q pixels at points theta (m, d), whose columns are `names`."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray, vector
 from equatorium.errors import InputError
+from equatorium.spectra.values import value_in
 
 SPEED_OF_LIGHT = 299792.458
 """In km/s."""
@@ -83,6 +84,24 @@ def log_shift(velocity: FloatArray) -> FloatArray:
     return np.asarray(np.arctanh(velocity / SPEED_OF_LIGHT))
 
 
+def stretch_of(redshift: Any, velocity: Any) -> FloatArray:
+    """Factors by which a redshift, or else a velocity (km/s), stretches wavelengths.
+
+    Raises
+    ------
+    InputError
+        If both are given or none, or one is no number, at or below -1, or not below that of light.
+    """
+    if (redshift is None) == (velocity is None):
+        raise InputError("Give either redshift or velocity.")
+    if velocity is not None:
+        return np.asarray(np.exp(log_shift(value_in(velocity, "km/s", "velocity"))))
+    stretch = 1 + value_in(redshift, "", "redshift")
+    if not (np.isfinite(stretch) & (stretch > 0)).all():
+        raise InputError("A redshift must be finite and above -1.")
+    return stretch
+
+
 def increasing(wavelength: Any, name: str = "wavelength") -> FloatArray:
     """Check wavelengths (p,): at least two, positive and increasing."""
     array = vector(wavelength, name)
@@ -119,10 +138,20 @@ def pixel_bounds(wavelength: FloatArray) -> tuple[FloatArray, FloatArray]:
 def refractive_index(vacuum: FloatArray) -> FloatArray:
     """Refractive index of standard air (15 C, 450 ppm CO2) at vacuum wavelengths in Angstrom.
 
+    Raises
+    ------
+    InputError
+        If one is below 2000, where air absorbs and the formula has its poles.
+
     References
     ----------
     Ciddor 1996, Applied Optics 35, 1566, doi:10.1364/AO.35.001566
     """
+    if (vacuum < 1999.0).any():  # 2000 in vacuum is 1999.35 in air
+        raise InputError(
+            f"Wavelengths in air are those above 2000 Angstrom, but one is {np.min(vacuum):g}. "
+            "Below, vacuum wavelengths are in use: leave these pixels out, or medium as it is."
+        )
     square = (1e4 / vacuum) ** 2
     return np.asarray(1 + 0.05792105 / (238.0185 - square) + 0.00167917 / (57.362 - square))
 
@@ -133,13 +162,13 @@ def vacuum_to_air(vacuum: Any) -> FloatArray:
     >>> vacuum_to_air([6564.614]).round(2).tolist()  # H alpha
     [6562.8]
     """
-    vacuum = np.asarray(vacuum, dtype=np.float64)
+    vacuum = value_in(vacuum, "Angstrom", "wavelength")
     return np.asarray(vacuum / refractive_index(vacuum))
 
 
 def air_to_vacuum(air: Any) -> FloatArray:
     """Wavelengths in vacuum, of those in air: the inverse, by iteration."""
-    air = np.asarray(air, dtype=np.float64)
+    air = value_in(air, "Angstrom", "wavelength")
     vacuum = air
     for _ in range(4):  # each gains four digits
         vacuum = air * refractive_index(vacuum)

@@ -32,6 +32,13 @@ def moderate(X: FloatArray) -> FloatArray:
     return X
 
 
+def latent(Z: FloatArray, k: int) -> FloatArray:
+    """Return Z (m, k), or raise ShapeError if it has not k columns."""
+    if Z.shape[1] != k:
+        raise ShapeError(f"Z has {Z.shape[1]} columns, but the map has {k} latent coordinates.")
+    return Z
+
+
 def check_number(state: Any, name: str, kind: type = float) -> None:
     """Raise StateError unless a state holds a finite number that is not negative."""
     value = state.get(name)

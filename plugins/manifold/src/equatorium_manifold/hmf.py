@@ -8,7 +8,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from equatorium import Dense, Gaussian, errors, one_thread, state_array
 from equatorium.checks import FloatArray
-from equatorium_manifold.blocks import Blocks, Streamed, check_number, filled
+from equatorium_manifold.blocks import Blocks, Streamed, check_number, filled, latent
 from equatorium_manifold.factors import Factors, Sums, signed, step
 from equatorium_manifold.nonnegative import first_components
 
@@ -205,7 +205,7 @@ class HMF(Streamed):
         return X, weight
 
     def _inverse_transform(self, Z: FloatArray) -> FloatArray:
-        return np.asarray(Z @ self.components_ + self.mean_)
+        return np.asarray(latent(Z, len(self.components_)) @ self.components_ + self.mean_)
 
     def _inverse_jacobian(self, Z: FloatArray) -> FloatArray:
         return np.asarray(self.components_.T)

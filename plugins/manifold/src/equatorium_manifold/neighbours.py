@@ -49,11 +49,11 @@ def barycentric(
 
 
 def itself(rows: FloatArray, X: FloatArray, index: np.ndarray) -> np.ndarray:
-    """Return which training row every X is, or -1, shape (m,)."""
+    """Return which training row every X is, in single precision, or -1, shape (m,)."""
     found = np.full(len(X), -1)
     for j in range(min(2, index.shape[1]) - 1, -1, -1):  # rounding may swap the two nearest
         near = rows[index[:, j]]
-        same = np.abs(near - X).max(axis=1) <= 1e-12 * np.abs(X).max(axis=1)
+        same = np.abs(near - X).max(axis=1) <= 1e-7 * np.abs(X).max(axis=1)
         found[same] = index[same, j]
     return found
 

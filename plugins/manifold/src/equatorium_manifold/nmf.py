@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from equatorium import Embedder, errors, state_array
 from equatorium.checks import FloatArray
-from equatorium_manifold.blocks import check_number, filled, moderate
+from equatorium_manifold.blocks import check_number, filled, latent, moderate
 from equatorium_manifold.nonnegative import first_components, solve_nonnegative
 
 _EVERY = 10  # rounds between two looks at the cost
@@ -96,7 +96,10 @@ class NMF(Embedder):
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is the user's
-            model.fit(X)
+            try:
+                model.fit(X)
+            except ValueError as error:
+                raise errors.InputError(f"NMF: {error}") from error
         self.n_iter_ = int(model.n_iter_)
         return np.asarray(model.components_, dtype=float)
 
@@ -127,7 +130,7 @@ class NMF(Embedder):
         return solve_nonnegative(A, (ivar * X) @ H.T)
 
     def _inverse_transform(self, Z: FloatArray) -> FloatArray:
-        return np.asarray(Z @ self.components_)
+        return np.asarray(latent(Z, len(self.components_)) @ self.components_)
 
     def _inverse_jacobian(self, Z: FloatArray) -> FloatArray:
         return np.asarray(self.components_.T)

@@ -7,7 +7,7 @@ from sklearn import decomposition
 
 from equatorium import errors, state_array
 from equatorium.checks import FloatArray
-from equatorium_manifold.blocks import Blocks, Streamed, on_disk
+from equatorium_manifold.blocks import Blocks, Streamed, latent, on_disk
 
 
 class PCA(Streamed):
@@ -23,7 +23,7 @@ class PCA(Streamed):
         As in scikit-learn, or incremental, block by block: what ``"auto"`` takes for a table on
         disk (a ``numpy.memmap`` or an HDF5 dataset).
     random_state : int or None
-        For ``"randomized"``.
+        For ``"randomized"``, which "auto" takes for wide tables and few components.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class PCA(Streamed):
     [[0.6, 0.8]]
     """
 
-    def __init__(self, n_components=None, *, solver="auto", random_state=None):
+    def __init__(self, n_components=None, *, solver="auto", random_state=0):
         self.n_components = n_components
         self.solver = solver
         self.random_state = random_state
@@ -76,6 +76,8 @@ class PCA(Streamed):
         return found
 
     def _whole(self, X: FloatArray) -> Any:
+        if self.n_components == 0:
+            raise errors.InputError("PCA: n_components=0 leaves nothing; take at least 1.")
         how = {"svd_solver": self.solver, "random_state": self.random_state}
         try:
             with np.errstate(invalid="ignore"):  # rows that are all the same explain 0 / 0
@@ -87,7 +89,7 @@ class PCA(Streamed):
         return X @ self.components_.T - self.mean_ @ self.components_.T  # no copy of X
 
     def _inverse_transform(self, Z: FloatArray) -> FloatArray:
-        return Z @ self.components_ + self.mean_
+        return latent(Z, len(self.components_)) @ self.components_ + self.mean_
 
     def _inverse_jacobian(self, Z: FloatArray) -> FloatArray:
         return self.components_.T

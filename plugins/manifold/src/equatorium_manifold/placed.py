@@ -8,7 +8,7 @@ import numpy as np
 from equatorium import Embedder, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
-from equatorium_manifold.blocks import moderate
+from equatorium_manifold.blocks import latent, moderate
 from equatorium_manifold.neighbours import barycentric, combine, local_linear, nearest
 
 _MOST = 200  # rows on which the way back is measured
@@ -48,10 +48,18 @@ class Placed(Embedder):
         name = type(self).__name__
         if len(X) < self._fewest:
             raise InputError(f"{name} needs {self._fewest} rows, but n_samples={len(X)}.")
+        k = getattr(self, "n_components", 2)
+        if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k < len(X):
+            raise InputError(
+                f"{name}: n_components must be an int from 1 to the number of rows less one, "
+                f"{len(X) - 1}, not {k!r}."
+            )
+        if not (X - X[0]).any():
+            raise InputError(f"{name}: all {len(X)} rows are the same; nothing tells them apart.")
         moderate(X)
         try:
             places = self._embed(X)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise InputError(f"{name}: {error}") from error
         if not np.isfinite(places).all():
             raise InputError(f"{name} found no finite places for these rows; scale X, or try pca.")
@@ -77,10 +85,7 @@ class Placed(Embedder):
         return combine(self.embedding_, *barycentric(self.rows_, X, k, convex))
 
     def _inverse_transform(self, Z: FloatArray) -> FloatArray:
-        if Z.shape[1] != self.embedding_.shape[1]:
-            raise InputError(
-                f"Z has {Z.shape[1]} columns, but the places have {self.embedding_.shape[1]}."
-            )
+        latent(Z, self.embedding_.shape[1])
         return combine(self.rows_, *local_linear(self.embedding_, Z, self.reach_))
 
     def _reaches(self) -> list[int]:
