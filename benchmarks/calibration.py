@@ -129,7 +129,8 @@ def filled(runs: eq.Runs) -> np.ndarray:
 
 def layered(runs: eq.Runs, held: eq.Runs) -> eq.Surrogate:
     """Train the emulator: the outputs are curves over few combinations of the parameters."""
-    layer = eq.emulator("trend-gp", trend="constant", n_subset=800, full_evaluations=0)
+    options = {"n_subset": 800, "full_evaluations": 0, "random_state": 11}
+    layer = eq.emulator("trend-gp", trend="constant", **options)
     emulator = eq.emulator("layered-gp", layer=layer, layers=3)
     surrogate = eq.Surrogate.fitted(runs.subset(slice(LEARNED)), emulator)
     return surrogate.with_report(eq.holdout_report(surrogate, held))
