@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 import equatorium as eq
-from benchmarks.truth_recovery import DISCREPANCY, UNSEEN, Size, runs_at, setting, trained
+from benchmarks.truth_recovery import DISCREPANCY, UNSEEN, Size, runs_at, setting
 from equatorium.simulate.design import latin_hypercube
 
-SEED = 7
+SEED = 8  # those of 7 have served to develop the emulator
 FACTOR = 0.8  # of every standard deviation, in the twin that must fail
-RUNS, HELD_OUT = 3400, 200
+RUNS, LEARNED, HELD_OUT = 3400, 2400, 200  # the emulator learns from a part, for time's sake
 PARTICLES, CHUNK = 5120, 1024  # prior draws of each of eight runs, and those predicted at once
 GALAXIES = Size(scale=0.2)
 FORESTS = 50  # that no training run used: with few, all mocks would share their errors
@@ -127,6 +127,15 @@ def filled(runs: eq.Runs) -> np.ndarray:
     return np.flatnonzero(empty.mean(axis=0) < 0.002)
 
 
+def layered(runs: eq.Runs, held: eq.Runs) -> eq.Surrogate:
+    """Train the emulator: the outputs are curves over few combinations of the parameters."""
+    options = {"n_subset": 800, "full_evaluations": 0, "random_state": 11}
+    layer = eq.emulator("trend-gp", trend="constant", **options)
+    emulator = eq.emulator("layered-gp", layer=layer, layers=3)
+    surrogate = eq.Surrogate.fitted(runs.subset(slice(LEARNED)), emulator)
+    return surrogate.with_report(eq.holdout_report(surrogate, held))
+
+
 def galaxies(folder: Path) -> tuple[eq.Posterior, eq.Simulator]:
     """Run what is missing, train the emulator; return a posterior, and what gives the mocks.
 
@@ -138,7 +147,7 @@ def galaxies(folder: Path) -> tuple[eq.Posterior, eq.Simulator]:
     if not path.exists():
         theta = latin_hypercube(problem.space, RUNS + HELD_OUT, 11)
         runs = replace(runs_at(problem, theta, 11, folder / "runs.h5"), noise=None)
-        eq.save(path, trained(*runs.with_outputs(filled(runs)).split(HELD_OUT, 11)))
+        eq.save(path, layered(*runs.with_outputs(filled(runs)).split(HELD_OUT, 11)))
     surrogate, seen = Remembered(**vars(eq.load(path))), problem.observation
     data = seen.subset([(seen.names or ()).index(name) for name in surrogate.outputs.names])
     mocks = eq.simulator("galaxy-formation", scale=GALAXIES.scale, forests=FORESTS, seed=UNSEEN)
@@ -156,6 +165,7 @@ class Remembered(eq.Surrogate):
         if key in memory:
             return memory[key]
         found = super().predict(theta).gaussian()
+        found = eq.Gaussian(found.mean, eq.Dense(found.covariance.dense()))
         if len(theta) > 256 and len(memory) < 8 * -(-PARTICLES // CHUNK):
             memory[key] = found
         return found

@@ -41,6 +41,7 @@ PAGES = [
     "regression",
     "regression_models",
     "residual_gp",
+    "layered_gp",
     "samplers",
     "spectra",
     "trees",

@@ -194,3 +194,20 @@ def test_gradient_of_one_output_by_differences(noise, centre):
     for i, step in enumerate(1e-5 * np.eye(len(point))):
         slope = (objective(point + step)[0] - objective(point - step)[0]) / 2e-5
         assert gradient[i] == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+def test_many_runs_have_nuggets_of_their_own_where_these_differ(monkeypatch):
+    """Above `FACTOR_FROM` by one decomposition of all runs; above `DECOMPOSED_TO` never."""
+    problem = draws(150, 6, 0.001)
+    noise = np.repeat([0.0, 3.0], 3) * np.random.default_rng(1).normal(size=(150, 6))
+    problem = Problem(problem.X, problem.Y + torch.from_numpy(noise), problem.H, problem.a, None)
+    monkeypatch.setattr(fit, "FACTOR_FROM", 100)
+
+    def found(given):
+        kernel = kernels.build("matern52", 2)
+        return learn(kernel, given, Budget(80, 40, 3), np.random.default_rng(0))[1]
+
+    assert found(problem) is None
+    assert found(draws(150, 6, 0.1)) is not None
+    monkeypatch.setattr(fit, "DECOMPOSED_TO", 120)
+    assert found(problem) is not None

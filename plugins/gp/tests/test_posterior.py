@@ -163,3 +163,19 @@ def test_chunks_change_nothing(monkeypatch):
     parts = found.predict(new, h)
     assert_allclose(parts[0], whole[0], atol=1e-12)
     assert_allclose(parts[1], whole[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("noise", [None, np.array([0.1, 0.3])])
+def test_folds_left_out_are_predicted_by_the_other_runs(noise):
+    """By conditioning on the others alone; single runs as `leave_one_out`; means as `predict`."""
+    given, new, H = data(trend="linear", noise=noise)
+    kernel, numbers, fold = kernel_of("matern52"), ([1e-3, 0.1], [2.0, 0.5]), np.arange(40) % 4
+    found = posterior_of(kernel, given, *numbers)
+    left_out = found.left_out(fold)
+    for f in range(4):
+        out, rest = np.flatnonzero(fold == f), np.flatnonzero(fold != f)
+        other = posterior_of(kernel, given.subset(rest), *numbers)
+        mean, _ = other.predict(given.X[out].numpy(), given.H[out])
+        assert_allclose(left_out[out], mean, rtol=1e-7, atol=1e-8)
+    assert_allclose(found.left_out(np.arange(40)), found.leave_one_out()[0], atol=1e-9)
+    assert_allclose(found.mean(new, H), found.predict(new, H)[0], rtol=1e-9, atol=1e-10)

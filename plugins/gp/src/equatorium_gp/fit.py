@@ -35,7 +35,8 @@ START = (1e-4, 1e-2)  # ratios of nugget and declared noise to signal
 EXACT = 1e-7  # nugget over signal that one output's optimiser may have missed, and starts from too
 POOLED = 0.35  # scale of the Cauchy prior of kernels apart around what all would share: RESULTS.md
 NEAR = 10  # evaluations for a subset, if kernels start near, and those of all runs follow
-FACTOR_FROM = 3000  # runs from which outputs share a nugget: a decomposition would cost too much
+FACTOR_FROM = 3000  # runs beyond which all of them are decomposed once, for nuggets that differ,
+DECOMPOSED_TO = 5000  # or not at all, for it would cost too much: outputs then share a nugget
 
 
 @dataclass(frozen=True)
@@ -328,14 +329,14 @@ def learn(
         if alone and not noisy and start == START and found[0] > EXACT:
             found = of_a_fresh_start(kernel, few, found, budget, (EXACT, START[1]))
     shares = alone or (not noisy and n > FACTOR_FROM)
-    if one and not shares and nuggets_differ(kernel, few, found):
+    if one and not alone and n <= DECOMPOSED_TO and nuggets_differ(kernel, few, found):
         one = False
         maximise(kernel, few, found, budget.first, centre=budget.centre)
-    if budget.full and (few is not problem or not budget.first):
+    if budget.full and (one or not shares) and (few is not problem or not budget.first):
         found = maximise(kernel, problem, np.maximum(found, 1e-9), budget.full, one, budget.centre)
     nugget, noise = map(float, found)
     delta, ratio = (nugget, noise) if noisy else (0.0, nugget)
-    return delta, ratio if shares else None, (nugget, noise)
+    return delta, ratio if shares and one else None, (nugget, noise)
 
 
 def of_the_best_ratio(
@@ -392,9 +393,8 @@ def _better(
 
 def nuggets_differ(kernel: Kernel, problem: Problem, ratios: FloatArray) -> bool:
     """Whether outputs with nuggets of their own are likelier, by `NUGGETS_DIFFER` an output."""
-    p = problem.Y.shape[1]
     K = kernel_matrix(kernel, problem.X)
     R = K / K.diagonal().mean()
     each, one = (Objective(kernel, problem, shared) for shared in (False, True))
     gain = each._likelihood(R, ratios[:0])[0] - one._likelihood(R, ratios[:1])[0]
-    return gain > NUGGETS_DIFFER * p
+    return gain > NUGGETS_DIFFER * problem.Y.shape[1]

@@ -60,6 +60,14 @@ def register_emulators() -> Iterable[Method]:
         ),
     )
     yield Method(
+        name="layered-gp",
+        target="equatorium_gp.layered_gp:LayeredGP",
+        summary="Gaussian processes in layers: each sees the inputs and what the one before says",
+        capabilities=("variance", "covariance", "noise", "gradient", "gpu"),
+        requires=("torch", "gpytorch"),
+        reference=("Damianou A. & Lawrence N. 2013, AISTATS 31, 207, doi:10.48550/arXiv.1211.0358"),
+    )
+    yield Method(
         name="multifidelity-gp",
         target="equatorium_gp.multifidelity_gp:MultifidelityGP",
         summary="Many cheap and few dear runs: each level a factor times the one below, and a GP",

@@ -18,6 +18,7 @@ from typing import Any
 
 import gpytorch
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from equatorium.checks import FloatArray
@@ -161,6 +162,18 @@ class Posterior:
         means, variances = zip(*parts, strict=True)
         return np.concatenate(means), np.concatenate(variances)
 
+    def mean(self, X: FloatArray, H: FloatArray) -> FloatArray:
+        """Mean (m, p) alone, at the cost of the kernel."""
+        n, (_, part, _) = len(self.problem.H), self._parts
+        of_k, h = self.of_k[:, part], self._placed(H) @ self._transform
+        found = h @ self.of_h[:, part]
+        size = max(1, block(len(X) * n, self.problem.X.device) // n)
+        for start in range(0, len(X), size):
+            rows = slice(start, start + size)
+            with torch.no_grad(), gpytorch.settings.lazily_evaluate_kernels(False):
+                found[rows] += native(self._covariance(tensor(X[rows], self._device))) @ of_k
+        return array(found)
+
     def _predict(self, X: FloatArray, H: FloatArray) -> tuple[FloatArray, FloatArray]:
         seen = self.seen(X, H)
         return array(seen.mean), self.variance(seen)
@@ -279,6 +292,21 @@ class Posterior:
         if self.problem.noise is not None:
             free = free - self.problem.a[:, None] * learned.ratio
         return mean, learned.scale * np.maximum(free, learned.delta + 1e-16)
+
+    def left_out(self, fold: npt.NDArray[np.intp]) -> FloatArray:
+        """Mean (n, p) of every run from those of other folds (n,), trend and all, in closed form.
+
+        As `leave_one_out`, with the block ``P_ff`` of a fold in place of ``P_ii``.
+        """
+        V, mean = array(self.of_k[:, : len(self.weight)]) * self.unit, array(self.problem.Y).copy()
+        alike = (np.ptp(self.weight, axis=1) == 0.0).all()
+        for j in [slice(None)] if alike else range(mean.shape[1]):
+            root = V * np.sqrt(self.weight[:, 0 if alike else j])
+            for f in np.unique(fold):
+                rows = fold == f
+                among = root[rows] @ root[rows].T
+                mean[rows, j] -= np.linalg.solve(among, array(self._alpha)[rows, j])
+        return mean
 
     def log_likelihood(self) -> FloatArray:
         """Restricted log marginal likelihood (p,) of the scaled outputs.

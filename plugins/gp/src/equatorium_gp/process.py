@@ -53,6 +53,17 @@ class Process:
         """Every run from all others; if `even`, with errors that do not vary with the inputs."""
         return self.mixing.gaussian(*self._joined(one.leave_one_out(even) for one in self.shared))
 
+    def mean(self, X: FloatArray) -> FloatArray:
+        """Mean (m, p) of the outputs, without the cost of their variance."""
+        x, H = self._inputs(X)
+        (mean,) = self._joined((one.posterior.mean(x, H),) for one in self.shared)
+        return np.asarray(self.mixing.center + mean @ self.mixing.mixing)
+
+    def left_out(self, fold: npt.NDArray[np.intp]) -> FloatArray:
+        """Mean (n, p) of every run from those of other folds (n,)."""
+        (mean,) = self._joined((one.posterior.left_out(fold),) for one in self.shared)
+        return np.asarray(self.mixing.center + mean @ self.mixing.mixing)
+
     def pulled(
         self,
         X: FloatArray,
