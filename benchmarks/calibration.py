@@ -24,9 +24,9 @@ import equatorium as eq
 from benchmarks.truth_recovery import DISCREPANCY, UNSEEN, Size, runs_at, setting
 from equatorium.simulate.design import latin_hypercube
 
-SEED = 8  # those of 7 have served to develop the emulator
+SEED = 9  # those of 7 have served to develop the emulator, those of 8 with fewer runs
 FACTOR = 0.8  # of every standard deviation, in the twin that must fail
-RUNS, LEARNED, HELD_OUT = 3400, 2400, 200  # the emulator learns from a part, for time's sake
+RUNS, HELD_OUT = 3400, 200
 PARTICLES, CHUNK = 5120, 1024  # prior draws of each of eight runs, and those predicted at once
 GALAXIES = Size(scale=0.2)
 FORESTS = 50  # that no training run used: with few, all mocks would share their errors
@@ -132,7 +132,7 @@ def layered(runs: eq.Runs, held: eq.Runs) -> eq.Surrogate:
     options = {"n_subset": 800, "full_evaluations": 0, "random_state": 11}
     layer = eq.emulator("trend-gp", trend="constant", **options)
     emulator = eq.emulator("layered-gp", layer=layer, layers=3)
-    surrogate = eq.Surrogate.fitted(runs.subset(slice(LEARNED)), emulator)
+    surrogate = eq.Surrogate.fitted(runs, emulator)
     return surrogate.with_report(eq.holdout_report(surrogate, held))
 
 
