@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.stats import lognorm
 
 import equatorium as eq
@@ -10,7 +11,7 @@ from equatorium.errors import InputError, StateError
 from equatorium_gp.gp import GP
 from equatorium_gp.logarithm import Logarithm
 
-SMALL = {"kernels": ["matern52"], "trends": ["linear"], "random_state": 0}
+SMALL = {"kernels": ["matern52"], "trends": ["linear"], "sharing": "all", "random_state": 0}
 
 
 def product(X):
@@ -42,8 +43,8 @@ def test_the_moments_are_those_of_log_normal_draws():
     assert found.variance[0, 0] == pytest.approx(exact.var())
     draws = rng.multivariate_normal(mean, C, 400_000)
     draws[:, [0, 2]] = np.exp(draws[:, [0, 2]])
-    np.testing.assert_allclose(found.mean[0], draws.mean(axis=0), atol=0.02)
-    np.testing.assert_allclose(found.covariance.dense()[0], np.cov(draws.T), atol=0.05)
+    assert_allclose(found.mean[0], draws.mean(axis=0), atol=0.02)
+    assert_allclose(found.covariance.dense()[0], np.cov(draws.T), atol=0.05)
     wrong = np.exp(mean[0])  # the median is no mean
     assert abs(wrong - exact.mean()) > 0.02
 
@@ -85,7 +86,7 @@ def test_the_covariance_between_points_agrees_with_the_variance(model):
     found = model.predict_dist(X)
     for output in range(2):
         joint = model.predict_joint(X, output)
-        np.testing.assert_allclose(np.diagonal(joint), found.variance[:, output], rtol=1e-6)
+        assert_allclose(np.diagonal(joint), found.variance[:, output], rtol=1e-6)
         assert np.linalg.eigvalsh(joint).min() > 0
 
 
@@ -96,7 +97,7 @@ def test_left_out_runs_and_scores_are_in_the_units_of_the_outputs(model):
     assert (np.abs(z) < 6).all()
     density = -0.5 * z**2 - np.log(left_out.std * np.sqrt(2 * np.pi))
     best = model.scores_[np.argmax(model.weights_, axis=0), [0, 1]]
-    np.testing.assert_allclose(best, density.mean(axis=0), atol=0.1)
+    assert_allclose(best, density.mean(axis=0), atol=0.1)
     assert model.outliers().size == 0
 
 
@@ -114,6 +115,8 @@ def test_what_is_not_positive_or_has_declared_noise_is_left_alone():
     X, Y = runs()
     assert not GP(**SMALL).fit(X, Y - 2.0).logged_.any()
     assert not GP(**SMALL).fit(X, Y, noise=np.full_like(Y, 1e-4)).logged_.any()
+    given = GP(transform="log", **SMALL).fit(X, Y, noise=np.full_like(Y, 1e-4))
+    assert_allclose(given.members_[0].noise_, 1e-4 / Y**2)
     with pytest.raises(InputError, match="must be positive"):
         GP(transform="log", **SMALL).fit(X, Y - 2.0)
     with pytest.raises(InputError, match="transform='sqrt' is not known"):

@@ -13,7 +13,14 @@ from equatorium import Dense, Diagonal, Emulator, Gaussian, LowRank, one_thread,
 from equatorium.checks import FloatArray
 from equatorium.errors import EquatoriumError, InputError, StateError
 from equatorium_gp.logarithm import Logarithm
-from equatorium_gp.options import RICH, check_choice, check_flag, check_seed, tells_two_scales
+from equatorium_gp.options import (
+    RICH,
+    check_choice,
+    check_flag,
+    check_seed,
+    check_whole,
+    tells_two_scales,
+)
 from equatorium_gp.predicting import checked_bars, checked_output, strange_runs
 from equatorium_gp.trend import terms
 from equatorium_gp.trend_gp import TrendGP
@@ -63,7 +70,7 @@ class GP(Emulator):
         latter the outputs themselves better.
     transform : str
         ``"none"``; ``"log"``: the members emulate the logarithms of all outputs, which must be
-        positive; ``"auto"``: of those whose left-out runs are clearly likelier so
+        positive; ``"auto"``: of those whose left-out runs are likelier so
         (`equatorium_gp.logarithm`). Mean and covariance are always those of the outputs.
     active, output_correlation, variance_function, n_subset, full_evaluations
         Of every member, as in `TrendGP`,
@@ -136,8 +143,9 @@ class GP(Emulator):
         check_flag("output_correlation", self.output_correlation)
         check_flag("variance_function", self.variance_function)
         check_seed(self.random_state)
+        check_whole("n_subset", self.n_subset, 2)
         self.logged_ = self._logged(X, Y, noise)
-        Y = self._logarithm.forward(Y)
+        Y, noise = self._logarithm.forward(Y, noise)
         pairs = list(self._pairs(*X.shape, Y.shape[1]))
         together = "components" if self.sharing == "auto" else self.sharing
         members = self._fitted([(*pair, together) for pair in pairs], X, Y, noise)
@@ -259,7 +267,7 @@ class GP(Emulator):
             To be given if it was given to `fit`.
         """
         X, Y, noise = self._validate_update(X, y, noise)
-        Y = self._logarithm.forward(Y)
+        Y, noise = self._logarithm.forward(Y, noise)
         twin = copy.copy(self)  # what fails leaves us as we are
         members = [copy.copy(member).update(X, Y, noise=noise) for member in self.members_]
         first = members[0]

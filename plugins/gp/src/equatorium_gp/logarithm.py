@@ -28,7 +28,7 @@ from equatorium_gp.trend_gp import TrendGP
 
 LEAST_RUNS = 20  # fewer do not tell
 LEAST_RATIO = 1.2  # of largest and least value: below, a logarithm is a straight line
-PROOF = 2.0  # standard errors by which the logarithm must be better
+PROOF = 1.0  # standard errors by which the logarithm must be better: it has no parameter more
 LARGEST_MEAN, LARGEST_VARIANCE = 200.0, 50.0  # of a logarithm: far outside, numbers stay finite
 
 
@@ -78,8 +78,10 @@ class Logarithm:
         """Whether there is one."""
         return bool(self.of.any())
 
-    def forward(self, Y: FloatArray) -> FloatArray:
-        """Take the logarithms of outputs (n, p).
+    def forward(
+        self, Y: FloatArray, noise: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Take the logarithms of outputs (n, p), with their noise variances to first order.
 
         Raises
         ------
@@ -92,7 +94,9 @@ class Logarithm:
                 f"output {bad[0]} is emulated by its logarithm, but has a value of "
                 f"{Y[:, bad[0]].min():g}; values must be positive, or transform='none'."
             )
-        return np.asarray(np.log(Y, out=Y.copy(), where=np.broadcast_to(self.of, Y.shape)))
+        size = np.where(self.of, Y, 1.0)
+        latent = np.where(self.of, np.log(size), Y)
+        return latent, None if noise is None else noise / size**2
 
     def back(self, latent: Gaussian) -> Gaussian:
         """Carry mean and covariance of the logarithms (m, p) over to the outputs."""
