@@ -98,7 +98,12 @@ def test_left_out_runs_and_scores_are_in_the_units_of_the_outputs(model):
     density = -0.5 * z**2 - np.log(left_out.std * np.sqrt(2 * np.pi))
     best = model.scores_[np.argmax(model.weights_, axis=0), [0, 1]]
     assert_allclose(best, density.mean(axis=0), atol=0.1)
-    assert model.outliers().size == 0
+
+
+def test_a_run_that_went_wrong_is_named():
+    X, Y = runs()
+    Y[7, 0] *= 1.1
+    assert GP(**SMALL).fit(X, Y).outliers().tolist() == [7]
 
 
 def test_further_runs_and_files(model, tmp_path):
