@@ -55,7 +55,7 @@ def test_products_are_found_and_sums_are_not(model):
 
 def test_the_logarithm_of_a_product_is_more_accurate(model):
     X, Y = runs(400, seed=5)
-    plain = GP(transform="none", **SMALL).fit(*runs())
+    plain = GP(scale="linear", **SMALL).fit(*runs())
     errors = [np.sqrt(np.mean((m.predict(X)[:, 0] - Y[:, 0]) ** 2)) for m in (model, plain)]
     assert errors[0] < 0.5 * errors[1]
     other = [m.predict(X)[:, 1] for m in (model, plain)]
@@ -120,12 +120,12 @@ def test_what_is_not_positive_or_has_declared_noise_is_left_alone():
     X, Y = runs()
     assert not GP(**SMALL).fit(X, Y - 2.0).logged_.any()
     assert not GP(**SMALL).fit(X, Y, noise=np.full_like(Y, 1e-4)).logged_.any()
-    given = GP(transform="log", **SMALL).fit(X, Y, noise=np.full_like(Y, 1e-4))
+    given = GP(scale="log", **SMALL).fit(X, Y, noise=np.full_like(Y, 1e-4))
     assert_allclose(given.members_[0].noise_, 1e-4 / Y**2)
     with pytest.raises(InputError, match="must be positive"):
-        GP(transform="log", **SMALL).fit(X, Y - 2.0)
-    with pytest.raises(InputError, match="transform='sqrt' is not known"):
-        GP(transform="sqrt", **SMALL).fit(X, Y)
+        GP(scale="log", **SMALL).fit(X, Y - 2.0)
+    with pytest.raises(InputError, match="scale='sqrt' is not known"):
+        GP(scale="sqrt", **SMALL).fit(X, Y)
 
 
 def test_far_outside_numbers_stay_finite(model):

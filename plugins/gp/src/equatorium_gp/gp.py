@@ -68,8 +68,8 @@ class GP(Emulator):
         As in `TrendGP`; "auto" are both: members through components of the outputs, and, with 2 to
         40 outputs, two with a kernel for each output. The former know the outputs' differences, the
         latter the outputs themselves better.
-    transform : str
-        ``"none"``; ``"log"``: the members emulate the logarithms of all outputs, which must be
+    scale : str
+        Of the outputs. ``"linear"``; ``"log"``: the members emulate the logarithms of all outputs, which must be
         positive; ``"auto"``: of those whose left-out runs are likelier so
         (`equatorium_gp.logarithm`). Mean and covariance are always those of the outputs.
     active, output_correlation, variance_function, n_subset, full_evaluations
@@ -112,7 +112,7 @@ class GP(Emulator):
         trends: str | Sequence[str] = "auto",
         active: Any = "all",
         sharing: str = "auto",
-        transform: str = "auto",
+        scale: str = "auto",
         output_correlation: bool = True,
         variance_function: bool = True,
         n_subset: int = 400,
@@ -125,7 +125,7 @@ class GP(Emulator):
         self.trends = trends
         self.active = active
         self.sharing = sharing
-        self.transform = transform
+        self.scale = scale
         self.output_correlation = output_correlation
         self.variance_function = variance_function
         self.n_subset = n_subset
@@ -157,9 +157,9 @@ class GP(Emulator):
 
     def _logged(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> Any:
         """Choose the outputs that are emulated by their logarithms."""
-        check_choice("transform", self.transform, ("auto", "none", "log"))
-        if self.transform != "auto":
-            return np.full(Y.shape[1], self.transform == "log", dtype=np.int64)
+        check_choice("scale", self.scale, ("auto", "linear", "log"))
+        if self.scale != "auto":
+            return np.full(Y.shape[1], self.scale == "log", dtype=np.int64)
         options = {name: getattr(self, name) for name in ("active", "device")}
         return Logarithm.chosen(X, Y, noise, self.n_subset, **options).of.astype(np.int64)
 

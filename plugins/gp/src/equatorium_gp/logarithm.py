@@ -92,7 +92,7 @@ class Logarithm:
         if bad.size:
             raise InputError(
                 f"output {bad[0]} is emulated by its logarithm, but has a value of "
-                f"{Y[:, bad[0]].min():g}; values must be positive, or transform='none'."
+                f"{Y[:, bad[0]].min():g}; values must be positive, or scale='linear'."
             )
         size = np.where(self.of, Y, 1.0)
         latent = np.where(self.of, np.log(size), Y)
