@@ -69,8 +69,8 @@ class GP(Emulator):
         40 outputs, two with a kernel for each output. The former know the outputs' differences, the
         latter the outputs themselves better.
     scale : str
-        Of the outputs. ``"linear"``; ``"log"``: the members emulate the logarithms of all outputs, which must be
-        positive; ``"auto"``: of those whose left-out runs are likelier so
+        Of the outputs. ``"linear"``; ``"log"``: the members emulate the logarithms of all outputs,
+        which must be positive; ``"auto"``: of those whose left-out runs are likelier so
         (`equatorium_gp.logarithm`). Mean and covariance are always those of the outputs.
     active, output_correlation, variance_function, n_subset, full_evaluations
         Of every member, as in `TrendGP`,
