@@ -6,6 +6,7 @@ import pytest
 import scipy.optimize
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import chi2
 
 import equatorium as eq
 from equatorium.errors import InputError, StateError
@@ -71,6 +72,16 @@ def test_factors_make_errors_as_large_as_predicted():
     plain, learned = (worth(few, np.ones_like(few), 0 * few[0], k)[1] for k in (0, 4))
     assert_allclose(learned, plain * 44 / 36)  # Akaike's final prediction error
     assert worth(few, np.ones_like(few), 0 * few[0], 400)[1] <= 2 * plain
+
+
+def test_members_whose_errors_cancel_are_surer_together():
+    """Of two like members the mixture errs by 1/2 in the square, but says 1 + chi^2 / 2."""
+    error = np.random.default_rng(3).normal(size=(2, 4000, 1))
+    _, factors, _ = worth(error, np.ones_like(error), 0 * error[0], 3)
+    unsure = 0.5 * chi2(1).expect(lambda x: 1.0 / (1.0 + 0.5 * x))
+    assert_allclose(factors, np.sqrt(unsure), rtol=0.05)
+    same = np.stack([error[0], error[0]])  # nothing cancels
+    assert_allclose(worth(same, np.ones_like(same), 0 * same[0], 3)[1], 1.0, rtol=0.05)
 
 
 def test_kernels_of_one_length_scale_are_told_apart_sooner_than_those_of_twenty():

@@ -37,10 +37,10 @@ def set_all(kernel, number=0.7):
             ),
         ),
         (
-            "rq * (cosine + constant) * polynomial2",
+            "rq * (cosine[1] + constant) * polynomial2",
             lambda: (
                 gk.RQKernel(ard_num_dims=3)
-                * (gk.CosineKernel() + gk.ConstantKernel())
+                * (gk.CosineKernel(active_dims=(1,)) + gk.ConstantKernel())
                 * gk.PolynomialKernel(2)
             ),
         ),
@@ -90,7 +90,7 @@ def test_start_knows_the_dimension_and_breaks_ties():
 
 
 @pytest.mark.parametrize(
-    "text", ["matern52", "scale(rbf[0,1] * periodic[2]) + linear", "rq * (cosine + constant)"]
+    "text", ["matern52", "scale(rbf[0,1] * periodic[2]) + linear", "rq * (cosine[1] + constant)"]
 )
 def test_written_and_read_again(text):
     kernel = kernels.build(text, 3)
@@ -133,3 +133,9 @@ def test_coordinates_are_logs_of_positive_parameters():
     assert_allclose(coordinate.get(), np.log([0.3, 4.0]))
     kernel.lengthscale.log().sum().backward()
     assert_allclose(coordinate.gradient(), [1.0, 1.0])
+
+
+def test_a_cosine_sees_one_input():
+    assert kernels.build("cosine[0] * cosine[1]", 2) is not None
+    with pytest.raises(InputError, match="one input only, not of 2"):
+        kernels.build("cosine", 2)

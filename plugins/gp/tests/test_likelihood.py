@@ -106,7 +106,7 @@ def test_profile_of_nothing_is_finite():
         "scale(rbf) + linear",
         "scale(rbf[0,1] * periodic[2]) + matern32",
         "rq",
-        "polynomial2 + cosine",
+        "polynomial2 + cosine[0]",
     ],
 )
 @pytest.mark.parametrize("noise", [None, np.array([0.2, 0.5])])

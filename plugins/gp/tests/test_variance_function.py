@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 import equatorium as eq
 from equatorium.errors import InputError, StateError
 from equatorium_gp.trend_gp import TrendGP
-from equatorium_gp.variance_function import VarianceFunction
+from equatorium_gp.variance_function import VarianceFunction, _Errors
 
 
 def errors(rng, n=400, k=3, slope=2.0, declared=0.0):
@@ -132,3 +132,13 @@ def test_the_option_is_checked():
         TrendGP(variance_function="yes").fit(
             np.random.default_rng(0).random((9, 1)), np.arange(9.0)
         )
+
+
+@pytest.mark.parametrize("place", [-7.0, -1.0, 2.0, 7.0])
+def test_the_slope_is_that_of_differences_where_the_factor_is_held_too(place):
+    _, error, variance, declared = errors(np.random.default_rng(6), n=20, declared=0.1)
+    found, step = _Errors(error**2, variance, declared), 1e-5
+    ends = [found.log_density(np.full(20, place + s))[0] for s in (-step, step)]
+    slope = found.log_density(np.full(20, place))[1]
+    assert_allclose(slope, (ends[1] - ends[0]) / (2 * step), atol=1e-7)
+    assert slope.any() == (abs(place) < 5.0)

@@ -9,10 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
-from equatorium import Dense, Diagonal, Emulator, Gaussian, LowRank, state_array
+from equatorium import Dense, Diagonal, Emulator, Gaussian, LowRank, one_thread, state_array
 from equatorium.checks import FloatArray
 from equatorium.errors import EquatoriumError, InputError, StateError
-from equatorium_gp.options import RICH, check_flag, check_seed, tells_two_scales
+from equatorium_gp.logarithm import Logarithm
+from equatorium_gp.options import (
+    RICH,
+    check_choice,
+    check_flag,
+    check_seed,
+    check_whole,
+    tells_two_scales,
+)
 from equatorium_gp.predicting import checked_bars, checked_output, strange_runs
 from equatorium_gp.trend import terms
 from equatorium_gp.trend_gp import TrendGP
@@ -60,6 +68,10 @@ class GP(Emulator):
         As in `TrendGP`; "auto" are both: members through components of the outputs, and, with 2 to
         40 outputs, two with a kernel for each output. The former know the outputs' differences, the
         latter the outputs themselves better.
+    scale : str
+        Of the outputs. ``"linear"``; ``"log"``: the members emulate the logarithms of all outputs,
+        which must be positive; ``"auto"``: of those whose left-out runs are likelier so
+        (`equatorium_gp.logarithm`). Mean and covariance are always those of the outputs.
     active, output_correlation, variance_function, n_subset, full_evaluations
         Of every member, as in `TrendGP`,
     domain, device, random_state
@@ -69,6 +81,8 @@ class GP(Emulator):
     ----------
     members_ : list of k TrendGP
         Those that have a weight for some output.
+    logged_ : (p,) array of int
+        1: what they emulate is the output's logarithm.
     weights_, factors_ : (k, p) arrays
     scores_ : (k, p) array
         Mean leave-one-out log density of a value, declared noise added.
@@ -89,6 +103,8 @@ class GP(Emulator):
     (True, True)
     """
 
+    state_version = 2
+
     def __init__(
         self,
         *,
@@ -96,6 +112,7 @@ class GP(Emulator):
         trends: str | Sequence[str] = "auto",
         active: Any = "all",
         sharing: str = "auto",
+        scale: str = "auto",
         output_correlation: bool = True,
         variance_function: bool = True,
         n_subset: int = 400,
@@ -108,6 +125,7 @@ class GP(Emulator):
         self.trends = trends
         self.active = active
         self.sharing = sharing
+        self.scale = scale
         self.output_correlation = output_correlation
         self.variance_function = variance_function
         self.n_subset = n_subset
@@ -125,6 +143,9 @@ class GP(Emulator):
         check_flag("output_correlation", self.output_correlation)
         check_flag("variance_function", self.variance_function)
         check_seed(self.random_state)
+        check_whole("n_subset", self.n_subset, 2)
+        self.logged_ = self._logged(X, Y, noise)
+        Y, noise = self._logarithm.forward(Y, noise)
         pairs = list(self._pairs(*X.shape, Y.shape[1]))
         together = "components" if self.sharing == "auto" else self.sharing
         members = self._fitted([(*pair, together) for pair in pairs], X, Y, noise)
@@ -133,6 +154,18 @@ class GP(Emulator):
             apart = [(kernel, trend, "each") for kernel in KERNELS if (kernel, trend) in pairs]
             members += self._fitted(apart, X, Y, noise) if apart else []
         self._weigh(members, Y, noise)
+
+    def _logged(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> Any:
+        """Choose the outputs that are emulated by their logarithms."""
+        check_choice("scale", self.scale, ("auto", "linear", "log"))
+        if self.scale != "auto":
+            return np.full(Y.shape[1], self.scale == "log", dtype=np.int64)
+        options = {name: getattr(self, name) for name in ("active", "device")}
+        return Logarithm.chosen(X, Y, noise, self.n_subset, **options).of.astype(np.int64)
+
+    @property
+    def _logarithm(self) -> Logarithm:
+        return Logarithm(self.logged_ == 1)
 
     def _best_trend(self, members: list[TrendGP], Y: FloatArray, noise: FloatArray | None) -> str:
         """Give the trend whose members have the largest weights."""
@@ -147,7 +180,7 @@ class GP(Emulator):
         used = np.flatnonzero(weights.any(axis=1))
         self.members_ = [members[i] for i in used]
         self.weights_, self.factors_ = weights[used], factors[used]
-        self.scores_ = scores[used]
+        self.scores_ = scores[used] - self.logged_ * Y.mean(axis=0)
 
     def _fitted(
         self,
@@ -187,7 +220,15 @@ class GP(Emulator):
                     yield kernel, trend
 
     def _predict_dist(self, X: FloatArray) -> Gaussian:
-        return self._mixed([member.predict_dist(X).gaussian() for member in self.members_])
+        return self._logarithm.back(self._latent(X))
+
+    def _latent(self, X: FloatArray) -> Gaussian:
+        with one_thread(len(self.members_[0].X_)):  # once for all: to look it up takes time
+            return self._mixed([member.predict_dist(X).gaussian() for member in self.members_])
+
+    def _left_out(self, even: bool) -> Gaussian:
+        check_is_fitted(self)
+        return self._mixed([member.loo(even=even) for member in self.members_])
 
     def loo(self, *, even: bool = False) -> Gaussian:
         """Predict every run from all others at the hyperparameters and weights of all.
@@ -202,8 +243,7 @@ class GP(Emulator):
         Gaussian
             (n, p): with the nugget, without the declared noise.
         """
-        check_is_fitted(self)
-        return self._mixed([member.loo(even=even) for member in self.members_])
+        return self._logarithm.back(self._left_out(even))
 
     def outliers(self, level: float = 0.01) -> npt.NDArray[np.intp]:
         """Numbers of the runs that do not fit to all others, as `TrendGP.outliers` tells.
@@ -213,7 +253,7 @@ class GP(Emulator):
         level : float
             Probability that any run is named where all are sound.
         """
-        left_out, first = self.loo(even=True), self.members_[0]
+        left_out, first = self._left_out(even=True), self.members_[0]
         return strange_runs(left_out, first.Y_, first.noise_, level)
 
     def update(self, X: Any, y: Any, *, noise: Any = None) -> Self:
@@ -227,6 +267,7 @@ class GP(Emulator):
             To be given if it was given to `fit`.
         """
         X, Y, noise = self._validate_update(X, y, noise)
+        Y, noise = self._logarithm.forward(Y, noise)
         twin = copy.copy(self)  # what fails leaves us as we are
         members = [copy.copy(member).update(X, Y, noise=noise) for member in self.members_]
         first = members[0]
@@ -248,6 +289,8 @@ class GP(Emulator):
         cov_bar = 0.5 * (cov_bar + np.swapaxes(cov_bar, 1, 2))
         if self._alone:  # the covariance is a diagonal
             cov_bar = cov_bar * np.eye(self.n_outputs_)
+        if self._logarithm.any:
+            mean_bar, cov_bar = self._logarithm.pulled(self._latent(X), mean_bar, cov_bar)
         means = np.stack([member.predict(X).reshape(len(X), -1) for member in self.members_])
         root = np.sqrt(self.weights_)[:, None]
         apart = root * (means - (self.weights_[:, None] * means).sum(axis=0))
@@ -271,7 +314,8 @@ class GP(Emulator):
             w * f * member.predict_joint(X, output)
             for w, f, member in zip(weights, factors, self.members_, strict=True)
         )
-        return np.asarray(apart.T @ apart + sum(parts))
+        total = np.asarray(apart.T @ apart + sum(parts))
+        return self._logarithm.joint(weights @ means, total, output)
 
     def distance(self, X: Any) -> FloatArray:
         """Distance (m,) of X (m, d) to the nearest run, in widths of the box of the runs."""
@@ -296,6 +340,11 @@ class GP(Emulator):
             total += part.covariance.dense() * s[:, None] * s
         return Gaussian(mean, Dense(total))
 
+    @classmethod
+    def migrate(cls, state: Mapping[str, Any], version: int) -> dict[str, Any]:
+        """Version 1 knew no logarithms."""
+        return {**state, "logged_": np.zeros(state.get("n_outputs_", 0), dtype=np.int64)}
+
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state whose members and weights fit together."""
         if state:
@@ -311,6 +360,9 @@ class GP(Emulator):
             weights = state_array(state, "weights_", shape)
             factors = state_array(state, "factors_", shape)
             state_array(state, "scores_", shape)
+            logged = state.get("logged_")
+            if not isinstance(logged, np.ndarray) or logged.shape != shape[1:]:
+                raise StateError("the state of GP needs an array 'logged_' of all outputs.")
             if (weights < 0).any() or np.abs(weights.sum(axis=0) - 1).max() > 1e-9:
                 raise StateError("'weights_' must not be negative, and must sum to one.")
             if (factors <= 0).any():

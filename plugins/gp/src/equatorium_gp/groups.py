@@ -206,6 +206,8 @@ class Groups:
         """Build all groups again from the attributes of a fitted `TrendGP`."""
         noisy = bool(model.output_noise_.size)
         parts = []
+        if large := len(self.X) >= MANY:
+            give_back()  # what learning used
         for g, (kernel, columns) in enumerate(zip(kernels, self.columns, strict=True)):
             numbers = Learned(
                 model.kernel_parameters_[g],
@@ -219,7 +221,7 @@ class Groups:
             levels = model.output_noise_[columns] if noisy else None
             problem = self.problem(columns, model.run_noise_[g], levels)
             parts.append(Shared.rebuilt(kernel, problem, numbers))
-            if len(self.columns) > 1 and len(self.X) >= MANY:
+            if large:
                 give_back()
         return parts
 

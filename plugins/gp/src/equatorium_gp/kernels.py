@@ -138,6 +138,12 @@ class _Parser:
         columns = self.columns()
         cls, options, ard = KERNELS[word]
         size = self.d if columns is None else len(columns)
+        if word == "cosine" and size > 1:
+            raise self.error(
+                f"cosine of a distance is a covariance of one input only, not of {size}: write "
+                "cosine[0], or a product of such,",
+                place,
+            )
         if ard:
             options = options | {"ard_num_dims": size}
         return cls(active_dims=columns, **options)

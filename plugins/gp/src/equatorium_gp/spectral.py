@@ -150,11 +150,12 @@ class Contrasts:
         above all others, where they are cut off; the same lines then serve the CPU and CUDA.
         """
         B = self.basis
-        S = self.root * R * self.root.T
+        S = self.root * R  # the one matrix of its size: all that follows is added in place
+        S *= self.root.T
         SB = S @ B
-        cross = SB @ B.T
-        S = S - cross - cross.T + B @ (B.T @ SB) @ B.T
-        above = 1.0 + 2.0 * float(torch.linalg.matrix_norm(S))
-        values, vectors = symmetric_eigen(S + above * (B @ B.T))
+        inner = B.T @ SB
+        S.addmm_(SB, B.T, alpha=-1.0).addmm_(B, SB.T, alpha=-1.0).addmm_(B @ inner, B.T)
+        above = 1.0 + 2.0 * float(torch.linalg.vector_norm(S))
+        values, vectors = symmetric_eigen(S.addmm_(B, B.T, alpha=above))
         N = self.n - self.q
-        return Spectrum(np.maximum(array(values[:N]), 0.0), self.root * vectors[:, :N])
+        return Spectrum(np.maximum(array(values[:N]), 0.0), vectors[:, :N].mul_(self.root))

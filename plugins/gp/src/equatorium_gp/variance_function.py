@@ -125,8 +125,9 @@ class _Errors:
         own = np.broadcast_to(own, (len(self.squares),))[:, None] * self.variance
         total = own + self.declared
         ratio = self.squares / total
-        slope = 0.5 * own / total * (ratio - 1.0)
-        return -0.5 * (np.log(total) + ratio).mean(axis=1), slope.mean(axis=1)
+        slope = (0.5 * own / total * (ratio - 1.0)).mean(axis=1)
+        inside = np.abs(log_factor) < LARGEST
+        return -0.5 * (np.log(total) + ratio).mean(axis=1), np.where(inside, slope, 0.0)
 
     def tamed(self, log_factor: FloatArray) -> "_Errors":
         """Cut runs whose errors are too large for a factor (n,) to what they may be at most.

@@ -17,6 +17,10 @@ leave out a run, but not what it taught the kernel: the errors of k parameters l
 are larger on new runs by ``(n + k) / (n - k)`` in the square, the final prediction error (Akaike
 1969), and so is the variance.
 
+Members each as sure as its errors allow are, mixed, less sure than they should be: their errors
+cancel in part, and how much they disagree is added. What the mixture's own left-out errors say is
+too small again, for they taught the weights; half of it, in the logarithm, is taken off.
+
 References
 ----------
 - Yao Y., Vehtari A., Simpson D. & Gelman A. 2018, Bayesian Analysis 13, 917,
@@ -35,6 +39,7 @@ TEMPER = 2.0  # T in runs, for each length-scale of a kernel, and
 MOST_TEMPER = 15.0  # its largest: measured, benchmarks/RESULTS.md
 LEAST = 0.05
 LEAST_FACTOR = 0.2  # of a member's variance: where a member is exact, its errors are far smaller
+OF_MIXTURE = 0.5  # power of what the mixture's left-out errors take off: benchmarks/RESULTS.md
 STEPS = 2000
 
 
@@ -100,4 +105,20 @@ def worth(
     scores = -0.5 * (np.log(2 * np.pi * total) + error**2 / total)
     for j in range(p):
         weights[:, j] = tempered_weights(scores[:, :, j], min(TEMPER * lengths, MOST_TEMPER))
-    return weights, factors, scores.mean(axis=1)
+    mixed = _mixed(error, factors[:, None] * variance, declared, weights)
+    several = weights.max(axis=0) < 1.0
+    factors *= np.where(several, prediction_error(n, lengths) * mixed, 1.0) ** OF_MIXTURE
+    return weights, np.maximum(factors, LEAST_FACTOR), scores.mean(axis=1)
+
+
+def _mixed(
+    error: FloatArray, variance: FloatArray, declared: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Factors (p,) by which the errors of the mixture are larger than it says."""
+    share = weights[:, None]
+    own = (share * error).sum(axis=0)
+    total = (share * (variance + (error - own) ** 2)).sum(axis=0)
+    columns = [slice(j, j + 1) for j in range(error.shape[2])]
+    return np.array(
+        [variance_factor(own[:, j], total[:, j], declared[:, j], LEAST_FACTOR) for j in columns]
+    )

@@ -15,9 +15,11 @@ from equatorium_nets.examples import Examples, checksum, positive
 from equatorium_nets.layers import network
 from equatorium_nets.members import Members
 from equatorium_nets.process import borrowed, is_light, seeded
+from equatorium_nets.quasi_newton import check_smooth, descend
 from equatorium_nets.training import Loss, Training, train
 
 Seeds = list[int]
+OPTIMISERS = ("adamw", "lbfgs")
 _STEPS, _FEWEST = 5000, 10  # of a usual training, and its fewest epochs
 # Options that change nothing of what is learned.
 _INCIDENTAL = ("checkpoint", "progress", "mc_dropout")
@@ -173,8 +175,17 @@ def trained(
     shape = model._shape_of(examples.d)
     device = usable_device(model.device)
     plan = network(model.architecture, shape, outputs)
-    with borrowed(device, is_light(plan, shape, how.batch_size)):
+    if model.optimiser not in OPTIMISERS:
+        raise errors.InputError(
+            f"optimiser must be one of {', '.join(OPTIMISERS)}, not {model.optimiser!r}."
+        )
+    whole = model.optimiser == "lbfgs"
+    if whole:
+        check_smooth(model, plan)
+    with borrowed(device, is_light(plan, shape, len(examples.fit) if whole else how.batch_size)):
         members = Members.drawn(model.architecture, shape, outputs, seeds[0]).to(device)
+        if whole:
+            return members, descend(members, examples, loss, held, how)
         seeded(seeds[0][0], device)  # dropout
         change = augmentation(model.augment, shape, examples.errors is not None)
         saved = _checkpoint(model, how, examples, targets)
@@ -184,6 +195,8 @@ def trained(
 
 def _epochs(model: Any, n: int) -> int:
     """Return how many epochs make a usual training of n examples, where the user does not say."""
+    if model.optimiser == "lbfgs":
+        return int(model.EPOCHS)
     size = model.batch_size
     a_step = isinstance(size, int | np.integer) and size > 0  # what is wrong is said elsewhere
     return max(_FEWEST, min(model.EPOCHS, _STEPS // -(-n // size))) if a_step else _FEWEST

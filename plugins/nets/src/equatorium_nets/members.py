@@ -3,6 +3,7 @@
 A step of gradient descent then moves all of them at once, and each moves as it would alone.
 """
 
+import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -101,6 +102,14 @@ class Members(nn.Module):
         return cls(
             layers, shape, outputs, {n: torch.from_numpy(arrays[n].copy()) for n in expected}
         )
+
+    def member(self, k: int) -> "Members":
+        """Return one of the networks alone, with a copy of its weights."""
+        one = copy.deepcopy(self)
+        one.weights = nn.ParameterList(
+            [nn.Parameter(w[k : k + 1].detach(), w.requires_grad) for w in one.weights]
+        )
+        return one
 
     @property
     def n(self) -> int:

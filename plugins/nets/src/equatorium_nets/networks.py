@@ -50,6 +50,13 @@ class Networks(Network, Ensemble):
         is the flat form, or (steps, channels) of a series; None: a row is a list of features.
     n_members : int
         K.
+    optimiser : str
+        ``"adamw"``: by batches; ``"lbfgs"``: all examples at once, in double precision, by L-BFGS,
+        one network after the other. An epoch is then ten steps, decay the precision of a normal
+        prior of each weight, and `batch_size`, `learning_rate` and `schedule` say nothing. It takes
+        small smooth networks (``"dense(30) tanh dense(30) tanh"``) several times closer to a
+        simulator without noise; take the head ``"mse"``, for a width that is learned would
+        follow the examples to zero.
     epochs : int or None
         At most so many times through the examples. None: so many that 5000 steps are taken, from
         10 to the most of the method (300 of numbers, 100 of classes).
@@ -96,6 +103,7 @@ class Networks(Network, Ensemble):
     layers: str | None = None
     shape: Sequence[int] | None = None
     n_members: int = 5
+    optimiser: str = "adamw"
     epochs: int | None = None
     batch_size: int = 32
     learning_rate: float = 3e-3
