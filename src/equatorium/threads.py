@@ -11,7 +11,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-LARGE = 2000  # rows of a matrix: below, what threads lose on a busy machine outweighs their gain
+LARGE = 1024  # rows of a matrix: below, what threads lose on a busy machine outweighs their gain
 _HELD = Lock()
 
 
@@ -25,7 +25,7 @@ def one_thread(rows: int = 0) -> Iterator[None]:
     Parameters
     ----------
     rows : int
-        Of the largest matrix. From 2000 on, the libraries choose.
+        Of the largest matrix. From 1024 on, the libraries choose.
 
     Examples
     --------
