@@ -134,6 +134,12 @@ def test_magnitudes_that_stand_for_none():
         (lambda: eq.Spectra(WAVE, FLUX, unit="K"), InputError, "'K' cannot be in 'Angstrom'"),
         (lambda: eq.Spectra(WAVE * units.Hz, FLUX), InputError, "wavelength is in 'Hz'"),
         (lambda: eq.Spectra.measured(WAVE, FLUX, None), InputError, "error .* None"),
+        (
+            lambda: eq.Spectra.measured(WAVE, FLUX * units.Jy, 0.1 * units.ABmag),
+            InputError,
+            "it is logarithmic",
+        ),
+        (lambda: eq.Spectra(np.log10(WAVE) * units.dex(units.AA), FLUX), InputError, "logarithmic"),
         (lambda: eq.Spectra.measured(WAVE, FLUX, 1, [0] * 7), ShapeError, "mask must .* \\(40,\\)"),
         (lambda: eq.Spectra.measured(WAVE, FLUX, 1, ["a"] * 40), InputError, "True and False"),
         (lambda: eq.Spectra(WAVE, FLUX, np.ones(7)), ShapeError, "ivar must have the shape"),
