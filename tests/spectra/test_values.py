@@ -140,6 +140,13 @@ def test_magnitudes_that_stand_for_none():
             "it is logarithmic",
         ),
         (lambda: eq.Spectra(np.log10(WAVE) * units.dex(units.AA), FLUX), InputError, "logarithmic"),
+        (
+            lambda: eq.Spectra.from_table(
+                Table({"wave": WAVE / 1e3, "flux": WAVE}, units={"wave": "dex(Angstrom)"})
+            ),
+            InputError,
+            "'wave' is in 'dex.* logarithmic",
+        ),
         (lambda: eq.Spectra.measured(WAVE, FLUX, 1, [0] * 7), ShapeError, "mask must .* \\(40,\\)"),
         (lambda: eq.Spectra.measured(WAVE, FLUX, 1, ["a"] * 40), InputError, "True and False"),
         (lambda: eq.Spectra(WAVE, FLUX, np.ones(7)), ShapeError, "ivar must have the shape"),
