@@ -38,8 +38,8 @@ def floats(x: Any, name: str) -> FloatArray:
         If `x` holds text, objects, complex or ragged values.
     """
     try:
-        if isinstance(x, np.ma.MaskedArray):
-            x = np.ma.filled(x.astype(np.float64), np.nan)
+        if hasattr(x, "mask") and hasattr(x, "filled"):  # of numpy, or of astropy
+            x = x.astype(np.float64).filled(np.nan)
         array = np.asarray(x)
         if array.dtype.kind not in "biuf":
             if array.dtype.kind != "O":

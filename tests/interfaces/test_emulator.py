@@ -184,3 +184,13 @@ def test_what_no_double_can_square_is_refused(unit):
 def test_what_is_no_number_is_refused_by_name(wrong):
     with pytest.raises(errors.InputError, match="y must"):
         Ridge().fit(np.arange(18.0).reshape(9, 2), wrong)
+
+
+def test_masked_values_are_not_taken_for_numbers():
+    X, y = np.arange(18.0).reshape(9, 2), np.arange(9.0)
+    with pytest.raises(errors.InputError, match="y has masked values"):
+        Ridge().fit(X, np.ma.masked_less(y, 2.0))
+    with pytest.raises(errors.InputError, match="NaN"):
+        Ridge().fit(np.ma.masked_less(X, 2.0), y)
+    masked = np.ma.masked_less(y, -1.0)  # none of them
+    assert Ridge().fit(X, masked).predict(X).tolist() == Ridge().fit(X, y).predict(X).tolist()

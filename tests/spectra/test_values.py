@@ -5,6 +5,7 @@ import pytest
 from astropy import units
 from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
+from astropy.utils.masked import Masked
 
 import equatorium as eq
 from equatorium.errors import InputError, ShapeError
@@ -45,11 +46,40 @@ def test_errors_of_a_table_are_in_the_unit_of_its_flux():
     assert eq.Spectra.from_table(table).ivar[0, 0] == pytest.approx(100.0)
 
 
+def test_fluxes_are_converted_to_the_unit_that_is_asked_for():
+    table = Table({"wave": WAVE, "flux": 5 * FLUX[0], "err": FLUX[0]})
+    table["flux"].unit = table["err"].unit = "mJy"
+    for seen in (
+        eq.Spectra.from_table(table, flux_unit="Jy"),
+        eq.Spectra.measured(WAVE, 5 * FLUX * units.mJy, FLUX * units.mJy, flux_unit="Jy"),
+        eq.Spectra(WAVE, 5 * FLUX * units.mJy, FLUX / units.mJy**2, flux_unit="Jy"),
+    ):
+        assert seen.flux_unit == "Jy" and seen.flux[0] == pytest.approx(np.full(40, 0.005))
+        assert seen.ivar[0] == pytest.approx(np.full(40, 1e6))
+
+
+@pytest.mark.parametrize("unit", [None, "Jy-2"])
+def test_an_infinite_weight_in_a_table_is_refused(unit):
+    table = Table({"wave": WAVE, "flux": FLUX[0], "ivar": np.r_[np.inf, FLUX[0, 1:]]})
+    table["flux"].unit, table["ivar"].unit = "Jy", unit
+    with pytest.raises(InputError, match="column 'ivar' must be finite or NaN"):
+        eq.Spectra.from_table(table)
+
+
+def test_what_is_masked_was_not_observed():
+    flux = Masked(FLUX * units.Jy, mask=[WAVE < 5010] * 2)
+    for seen in (eq.Spectra(WAVE, flux), eq.Spectra.measured(WAVE, FLUX * units.Jy, flux)):
+        assert seen.mask.tolist() == flux.mask.tolist()
+
+
 def test_uncertainties_of_specutils_are_in_the_unit_of_the_flux():
     specutils = pytest.importorskip("specutils", reason="no specutils at hand")
     spread = StdDevUncertainty(np.full(40, 100.0), unit="mJy")
     one = specutils.Spectrum(FLUX[0] * units.Jy, WAVE * units.AA, uncertainty=spread)
     assert eq.Spectra.from_specutils(one).ivar[0, 0] == pytest.approx(100.0)
+    other = eq.Spectra.from_specutils(one, flux_unit="mJy")
+    assert other.flux[0, 0] == pytest.approx(1000.0)
+    assert other.ivar[0, 0] == pytest.approx(1e-4)
 
 
 def test_wavelengths_and_velocities_are_converted():
@@ -104,11 +134,26 @@ def test_magnitudes_that_stand_for_none():
         (lambda: eq.Spectra(WAVE, FLUX, unit="K"), InputError, "'K' cannot be in 'Angstrom'"),
         (lambda: eq.Spectra(WAVE * units.Hz, FLUX), InputError, "wavelength is in 'Hz'"),
         (lambda: eq.Spectra.measured(WAVE, FLUX, None), InputError, "error .* None"),
+        (
+            lambda: eq.Spectra.measured(WAVE, FLUX * units.Jy, 0.1 * units.ABmag),
+            InputError,
+            "it is logarithmic",
+        ),
+        (lambda: eq.Spectra(np.log10(WAVE) * units.dex(units.AA), FLUX), InputError, "logarithmic"),
+        (
+            lambda: eq.Spectra.from_table(
+                Table({"wave": WAVE / 1e3, "flux": WAVE}, units={"wave": "dex(Angstrom)"})
+            ),
+            InputError,
+            "'wave' is in 'dex.* logarithmic",
+        ),
         (lambda: eq.Spectra.measured(WAVE, FLUX, 1, [0] * 7), ShapeError, "mask must .* \\(40,\\)"),
         (lambda: eq.Spectra.measured(WAVE, FLUX, 1, ["a"] * 40), InputError, "True and False"),
         (lambda: eq.Spectra(WAVE, FLUX, np.ones(7)), ShapeError, "ivar must have the shape"),
         (lambda: eq.Spectra.stacked([1], WAVE), InputError, "type Spectra"),
         (lambda: STARS.resampled(WAVE + 0.5, least=2), InputError, "a share, 0 to 1"),
+        (lambda: STARS.resampled(WAVE + 0.5, least="a"), InputError, "a share, 0 to 1"),
+        (lambda: eq.Spectra.measured(WAVE, [[1, 2], [3]], 0.1), InputError, "flux must hold"),
         (lambda: STARS.select(None, 5010), InputError, "None"),
         (lambda: STARS.normalised(degree=True), InputError, "whole number"),
         (lambda: vacuum_to_air([1500.0]), InputError, "above 2000 Angstrom"),
@@ -119,6 +164,16 @@ def test_magnitudes_that_stand_for_none():
             "at least 3 pixels",
         ),
         (lambda: eq.Photometry.from_magnitudes(["g"], [[1.0]], None), InputError, "error .* None"),
+        (
+            lambda: eq.Photometry.from_magnitudes(["g"], [[1.0]] * units.Jy, 0.1),
+            InputError,
+            "in magnitudes, but it is in 'Jy'",
+        ),
+        (
+            lambda: eq.Photometry.from_magnitudes(["g"], [[1.0]], 0.1, sigma="a"),
+            InputError,
+            "sigma must be positive",
+        ),
         (
             lambda: eq.Photometry.from_magnitudes(["g"], [[1.0]], 0.1, zero=np.nan),
             InputError,

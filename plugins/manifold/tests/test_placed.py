@@ -173,3 +173,11 @@ def test_a_training_row_in_single_precision_is_put_where_it_was(curve):
     np.testing.assert_allclose(model.transform(X.astype("f4")), model.embedding_, atol=1e-9)
     far = np.abs(model.transform(X + 1e-5) - model.embedding_).max()  # and no other row
     assert far > 1e-6
+
+
+def test_rows_far_from_zero_are_not_taken_for_training_rows(curve):
+    """In single precision days of a Julian date are the same to a quarter."""
+    X = curve[0][:60] + 2450000.0
+    model = eq.embedder("mds").fit(X)
+    far = np.abs(model.transform(X + 1e-3) - model.embedding_).max(axis=1)
+    assert (far > 1e-6).all()

@@ -177,3 +177,12 @@ def test_a_module_of_a_user_is_drawn_by_the_seed_and_leaves_the_generator_alone(
         found.append(load(tmp_path / "net.h5").predict(X))
         assert before.equal(torch.get_rng_state())
     np.testing.assert_array_equal(*found)
+
+
+def test_modules_of_a_user_and_the_last_layer_start_from_numbers_of_their_own():
+    register_backbone("square-here", lambda: nn.Linear(2, 2))
+    model = MLP(**{**TINY, "layers": "square-here square-here", "n_members": 2}, random_state=0)
+    model.set_params(epochs=1, learning_rate=1e-9).fit(X, np.c_[X, X][:, :2])
+    first, _, second, _, last, _ = (w.detach().numpy() for w in model.module_.weights)
+    for one, other in ((first, second), (first, last[:, :2]), (first, first[::-1])):
+        assert np.abs(one - other).max() > 1e-3

@@ -145,5 +145,4 @@ def test_a_module_that_a_user_keeps_stays_as_it_is(backbone):
     how = {"layers": "pretrained relu", "epochs": 2, "n_members": 2, "random_state": 0}
     found = MLP(**how).fit(X, X[:, 0]).predict(X)
     assert kept.training and all(w.equal(kept.state_dict()[n]) for n, w in before.items())
-    register_backbone("pretrained", Pretrained)
     np.testing.assert_array_equal(found, MLP(**how).fit(X, X[:, 0]).predict(X))

@@ -18,6 +18,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from equatorium import registry
+from equatorium.checks import floats
 from equatorium.errors import InputError, StateError
 from equatorium.threads import one_thread
 
@@ -134,6 +135,10 @@ class Model(BaseEstimator, ABC):
             check_is_fitted(self)
         if get_tags(self).input_tags.allow_nan:
             how.setdefault("ensure_all_finite", "allow-nan")
+        if np.ma.is_masked(X):  # scikit-learn would take what is under the mask
+            X = floats(X, "X")
+        if np.ma.is_masked(how.get("y")):
+            raise InputError("y has masked values, but must have none: leave out their rows.")
         try:
             checked = validate_data(self, X, reset=reset, dtype=np.float64, **how)
         except ValueError as error:

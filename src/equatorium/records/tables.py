@@ -60,7 +60,10 @@ def _conversion(name: str, given: str, wanted: str) -> float:
     from astropy import units
 
     try:
-        return float(units.Unit(given).to(units.Unit(wanted)))
+        source = units.Unit(given)
+        if hasattr(source, "physical_unit"):  # no factor converts magnitudes, dex or decibels
+            raise ValueError("it is logarithmic; convert before")
+        return float(source.to(units.Unit(wanted)))
     except (ValueError, TypeError, units.UnitConversionError) as error:
         raise InputError(
             f"Column {name!r} is in {given!r}, but {wanted!r} is needed, and it cannot be "

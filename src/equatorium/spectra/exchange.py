@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from equatorium.checks import FloatArray, floats
+from equatorium.checks import FloatArray, finite
 from equatorium.errors import InputError, UnknownNameError
 from equatorium.records.tables import column, column_names
 from equatorium.spectra.values import value_in
@@ -35,9 +35,9 @@ def from_table(table: Any, said: Mapping[str, Any]) -> dict[str, Any]:
             )
     log = found["wavelength"].lower() == "loglam"  # type: ignore[union-attr]
     wavelength = column(table, found["wavelength"] or "", "" if log else unit)
-    flux = column(table, found["flux"] or "", allow_nan=True)
+    flux_unit = str(said.get("flux_unit") or getattr(table[found["flux"]], "unit", None) or "")
+    flux = _in_unit(table, found["flux"] or "", flux_unit)
     made: dict[str, Any] = {"wavelength": 10**wavelength if log else wavelength, "flux": flux}
-    flux_unit = str(getattr(table[found["flux"]], "unit", None) or said.get("flux_unit", ""))
     made["flux_unit"] = flux_unit
     ivar = np.isfinite(flux).astype(float)
     if found["ivar"]:
@@ -53,7 +53,9 @@ def _in_unit(table: Any, name: str, unit: str, power: int = 1) -> FloatArray:
     """Numbers of a column in the unit of the flux, to a power."""
     if getattr(table[name], "unit", None) is None:
         return column(table, name, allow_nan=True)
-    return value_in(table[name], unit, name, power)
+    numbers = value_in(table[name], unit, name, power)
+    finite(numbers, f"column {name!r}", allow_nan=True)
+    return numbers
 
 
 def flags(values: Any, name: str) -> Any:
@@ -78,7 +80,8 @@ def from_specutils(spectrum: Any, said: Mapping[str, Any]) -> dict[str, Any]:
     from astropy.nddata import InverseVariance
 
     unit = str(said.get("unit", "Angstrom"))
-    flux = np.atleast_2d(floats(spectrum.flux.value, "flux"))
+    flux_unit = str(said.get("flux_unit") or spectrum.flux.unit)
+    flux = np.atleast_2d(value_in(spectrum.flux, flux_unit, "flux"))
     ivar = np.isfinite(flux).astype(float)
     if spectrum.uncertainty is not None:
         given = spectrum.uncertainty
@@ -86,14 +89,14 @@ def from_specutils(spectrum: Any, said: Mapping[str, Any]) -> dict[str, Any]:
             given = (
                 given if isinstance(given, InverseVariance) else given.represent_as(InverseVariance)
             )
-        given = value_in(given.quantity, str(spectrum.flux.unit), "uncertainty", -2)
+        given = value_in(given.quantity, flux_unit, "uncertainty", -2)
         ivar = np.nan_to_num(np.atleast_2d(given), nan=0.0, posinf=0.0)
     if spectrum.mask is not None:
         ivar = np.where(np.atleast_2d(spectrum.mask), 0.0, ivar)
     wavelength = np.asarray(spectrum.spectral_axis.to_value(unit))
     order = np.argsort(wavelength)
     made = {"wavelength": wavelength[order], "flux": flux[:, order], "ivar": ivar[:, order]}
-    return {**made, "flux_unit": str(spectrum.flux.unit), **said}
+    return {**made, "flux_unit": flux_unit, **said}
 
 
 def to_specutils(

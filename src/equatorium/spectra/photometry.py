@@ -1,7 +1,9 @@
 r"""Magnitudes and fluxes in bands, detected or not, as rows for embedders and data for fits."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -90,7 +92,7 @@ class Photometry(Record):
         magnitude = np.atleast_2d(_plain(magnitude, "magnitude"))
         error = spread_to(magnitude.shape, _plain(error, "error"), "error")
         zero = spread_to(magnitude.shape, _plain(zero, "zero"), "zero")
-        if not 0 < sigma < np.inf or not np.isfinite(zero).all():
+        if not (isinstance(sigma, Real) and 0 < sigma < np.inf and np.isfinite(zero).all()):
             raise InputError(f"sigma must be positive and zero finite, not {sigma!r} and {zero!r}.")
         missed, seen = ~(magnitude < _NOTHING), np.abs(magnitude) < _NOTHING
         seen &= np.isfinite(error) & (error > 0)
@@ -149,4 +151,7 @@ class Photometry(Record):
 
 def _plain(x: Any, name: str) -> FloatArray:
     """Numbers of magnitudes, whatever the system that a Quantity names."""
+    unit = str(getattr(x, "unit", None) or "")
+    if unit and not re.search("(?<!m)mag", unit.lower()):  # thousandths are another unit
+        raise InputError(f"{name} must be in magnitudes, but it is in {unit!r}.")
     return value_in(getattr(x, "value", x), "", name)

@@ -7,6 +7,7 @@ which is what carries covariances.
 """
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
@@ -56,7 +57,7 @@ def resampled_rows(
     share `least` was observed is unobserved. That neighbours share old pixels, so that their errors
     are correlated, an inverse variance cannot say.
     """
-    if not 0 <= least <= 1:
+    if not (isinstance(least, Real) and 0 <= least <= 1):
         raise InputError(f"least is a share, 0 to 1, not {least!r}.")
     share = overlaps(old, new)
     seen = ivar > 0

@@ -50,6 +50,7 @@ class Spectra(Record):
     medium : {"vacuum", "air"}
         In which they are measured.
     flux_unit : str
+        To which quantities are converted; that of flux by default.
     names : sequence of n str, optional
 
     Examples
@@ -70,8 +71,8 @@ class Spectra(Record):
         if self.medium not in ("vacuum", "air"):
             raise InputError(f"medium must be 'vacuum' or 'air', but it is {self.medium!r}.")
         unit_factor(self.unit, "Angstrom")  # or it is no length
-        if (given := getattr(self.flux, "unit", None)) is not None:
-            object.__setattr__(self, "flux_unit", str(given))
+        given = getattr(self.flux, "unit", None)
+        object.__setattr__(self, "flux_unit", str(self.flux_unit or given or ""))
         wavelength = increasing(value_in(self.wavelength, self.unit, "wavelength"))
         flux = np.atleast_2d(value_in(self.flux, self.flux_unit, "flux"))
         if flux.ndim != 2 or flux.shape[1] != wavelength.size:
@@ -98,9 +99,9 @@ class Spectra(Record):
         Both are of the shape of flux, or one that broadcasts to it. Errors that are not positive
         and finite mean that the pixel was not observed.
         """
-        shape = np.shape(np.atleast_2d(getattr(flux, "value", flux)))
-        unit = getattr(flux, "unit", None) or said.get("flux_unit", "")
-        ivar = spread_to(shape, inverse_square(value_in(error, str(unit), "error")), "error")
+        unit = str(said.get("flux_unit") or getattr(flux, "unit", None) or "")
+        shape = np.atleast_2d(value_in(flux, unit, "flux")).shape
+        ivar = spread_to(shape, inverse_square(value_in(error, unit, "error")), "error")
         if mask is not None:
             ivar = np.where(spread_to(shape, flags(mask, "mask"), "mask"), 0.0, ivar)
         return cls(wavelength, flux, ivar, **said)

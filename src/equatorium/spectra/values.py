@@ -24,7 +24,10 @@ def value_in(x: Any, unit: str, name: str, power: int = 1) -> FloatArray:
     from astropy import units
 
     try:
-        factor = units.Unit(given).to(units.Unit(unit) ** power)
+        source = units.Unit(given)
+        if hasattr(source, "physical_unit"):  # no factor converts magnitudes, dex or decibels
+            raise ValueError(f"it is logarithmic; convert before, {name}.physical is linear")
+        factor = source.to(units.Unit(unit) ** power)
     except (TypeError, ValueError) as error:  # not convertible, or unknown
         wanted = f"{unit or 'numbers without a unit'}" + (f" to the {power}" if power != 1 else "")
         raise InputError(

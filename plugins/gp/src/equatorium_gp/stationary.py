@@ -24,8 +24,8 @@ from equatorium_gp.spectral import Tensor, array
 # Entries worked on at a time. On the CPU 512 kB: what does not leave the cache is twice as fast; on
 # CUDA 128 MB, a part of the memory that matrices need which are of no use later.
 BLOCK = {"cpu": 2**16, "cuda": 2**24}
-# Squared distances of points this far from the middle lose 11 digits to a product's cancellation:
-# of points alike but for a tiny length-scale, the matrix was not positive definite.
+# Of points whose squared distance from the middle is larger, a product gets those between them to
+# 1e-11 at best: the matrix of points alike but for a tiny length-scale was not positive definite.
 FAR = 1e5
 
 

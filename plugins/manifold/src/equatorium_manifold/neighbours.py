@@ -49,11 +49,16 @@ def barycentric(
 
 
 def itself(rows: FloatArray, X: FloatArray, index: np.ndarray) -> np.ndarray:
-    """Return which training row every X is, in single precision, or -1, shape (m,)."""
+    """Return which training row, or its value in single precision, every X is, or -1, shape (m,).
+
+    Rows merely as close as single precision tells may be others: those far from zero are.
+    """
     found = np.full(len(X), -1)
     for j in range(min(2, index.shape[1]) - 1, -1, -1):  # rounding may swap the two nearest
         near = rows[index[:, j]]
-        same = np.abs(near - X).max(axis=1) <= 1e-7 * np.abs(X).max(axis=1)
+        with np.errstate(over="ignore"):
+            single = (near.astype(np.float32) == X).all(axis=1)
+        same = single | (np.abs(near - X).max(axis=1) <= 1e-12 * np.abs(X).max(axis=1))
         found[same] = index[same, j]
     return found
 

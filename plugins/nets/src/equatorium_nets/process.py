@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from equatorium_nets.recurrent import GRU
 
 _TURN = threading.RLock()
+_MINE = threading.local()  # `turn`: whether this thread has it
 if hasattr(os, "register_at_fork"):  # a thread that had its turn is not there in a child
     os.register_at_fork(after_in_child=lambda: globals().update(_TURN=threading.RLock()))
 _LIGHT = 1e8  # operations of a step, done before other threads have woken up
@@ -28,6 +29,9 @@ def borrowed(device: str, light: bool = False) -> Iterator[None]:
         Whether its steps are so small that one thread is faster than several, which wait for each
         other at every product: tenfold where other programs keep the processor busy, too.
     """
+    if getattr(_MINE, "turn", False):  # what a training has drawn is not to be drawn again
+        yield
+        return
     with _TURN, torch.random.fork_rng(devices=[] if device == "cpu" else [device]):
         # `one_thread` would not do: it does not reach the MKL within PyTorch, and gives way where
         # another thread has it, by which the last bits of a training would change.
@@ -36,11 +40,13 @@ def borrowed(device: str, light: bool = False) -> Iterator[None]:
         # threads of Python that begin later, would keep to it.
         held = light and threads > 1
         try:
+            _MINE.turn = True
             if held:
                 torch.set_num_threads(1)
             with torch.enable_grad():
                 yield
         finally:
+            _MINE.turn = False
             if held:
                 torch.set_num_threads(threads)
 
