@@ -161,3 +161,6 @@ def test_a_state_of_the_first_version_has_no_logarithms(model):
     assert not GP.migrate(old, 1)["logged_"].any()
     with pytest.raises(StateError, match="logged_"):
         GP(**SMALL).set_state(old)
+    for wrong in (np.array([2, 0]), np.array([1.0, 0.0]), np.array([1])):
+        with pytest.raises(StateError, match="logged_"):
+            GP(**SMALL).set_state({**old, "logged_": wrong})
