@@ -90,6 +90,12 @@ def test_slopes_are_those_of_central_differences(layers):
             assert_allclose(slope[i, j], numeric, rtol=2e-4, atol=2e-5)
 
 
+def test_a_fold_without_which_there_is_no_trend_tells_nothing():
+    X, y, _, _ = problem(0, 11)
+    model = LayeredGP(layer=TrendGP(trend="quadratic", kernel="matern52")).fit(X[:, :3], y)
+    assert model.loadings_.shape[1] == 0 and len(model.layers_) == 1
+
+
 def test_a_saved_one_predicts_the_same(tmp_path):
     X, y, new, _ = problem(0, 40)
     model = LayeredGP(layer=LAYER, leading=3).fit(X, y)
@@ -111,5 +117,7 @@ def test_bad_options_and_states_are_named():
         LayeredGP().set_state({**state, "layers_": []})
     with pytest.raises(StateError, match=r"layers_\[1\]"):
         LayeredGP().set_state({**state, "layers_": [state["layers_"][0]] * 2})
+    with pytest.raises(StateError):
+        LayeredGP().set_state({name: state[name] for name in state if name != "n_outputs_"})
     with pytest.raises(StateError, match="loadings_"):
         LayeredGP().set_state({**state, "loadings_": np.zeros(2)})

@@ -128,9 +128,32 @@ def test_what_is_not_positive_or_has_declared_noise_is_left_alone():
         GP(scale="sqrt", **SMALL).fit(X, Y)
 
 
-def test_far_outside_numbers_stay_finite(model):
-    found = model.predict_dist(np.full((1, 3), 1e3))
+def test_far_outside_numbers_stay_finite_and_agree(model):
+    X = np.full((1, 3), 1e3)
+    found = model.predict_dist(X)
     assert np.isfinite(found.mean).all() and np.isfinite(found.variance).all()
+    assert_allclose(model.predict_joint(X, 0), found.variance[:, :1], rtol=1e-6)
+
+
+def test_where_a_logarithm_is_held_it_has_no_slope():
+    logarithm, ones = Logarithm(np.array([True, False])), np.ones((1, 2))
+    C = np.array([[[60.0, 0.5], [0.5, 1.0]]])
+    by_mean, by_cov = logarithm.pulled(Gaussian(400.0 * ones, Dense(C)), ones, np.zeros_like(C))
+    assert by_mean.tolist() == [[0.0, 1.0]] and not by_cov.any()
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-30, 1e30, 1e100])
+def test_the_unit_of_the_outputs_does_not_matter(model, unit):
+    X, Y = runs()
+    other, new = GP(**SMALL).fit(X, unit * Y), X[:3] + 0.01
+    assert other.logged_.tolist() == [1, 0]
+    assert_allclose(other.predict(new), unit * model.predict(new), rtol=1e-6)
+    std = model.predict_dist(new).std
+    assert_allclose(other.predict_dist(new).std, unit * std, rtol=1e-2)
+
+
+def test_a_small_subset_does_not_choose_by_a_handful_of_runs():
+    assert GP(n_subset=5, **SMALL).fit(*runs()).logged_.tolist() == [1, 0]
 
 
 def test_a_state_of_the_first_version_has_no_logarithms(model):
@@ -138,3 +161,6 @@ def test_a_state_of_the_first_version_has_no_logarithms(model):
     assert not GP.migrate(old, 1)["logged_"].any()
     with pytest.raises(StateError, match="logged_"):
         GP(**SMALL).set_state(old)
+    for wrong in (np.array([2, 0]), np.array([1.0, 0.0]), np.array([1])):
+        with pytest.raises(StateError, match="logged_"):
+            GP(**SMALL).set_state({**old, "logged_": wrong})

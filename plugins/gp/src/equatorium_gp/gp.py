@@ -360,9 +360,8 @@ class GP(Emulator):
             weights = state_array(state, "weights_", shape)
             factors = state_array(state, "factors_", shape)
             state_array(state, "scores_", shape)
-            logged = state.get("logged_")
-            if not isinstance(logged, np.ndarray) or logged.shape != shape[1:]:
-                raise StateError("the state of GP needs an array 'logged_' of all outputs.")
+            if not np.isin(state_array(state, "logged_", shape[1:], "i"), (0, 1)).all():
+                raise StateError("'logged_' of the state of GP must hold zeros and ones.")
             if (weights < 0).any() or np.abs(weights.sum(axis=0) - 1).max() > 1e-9:
                 raise StateError("'weights_' must not be negative, and must sum to one.")
             if (factors <= 0).any():

@@ -90,7 +90,7 @@ class LayeredGP(Emulator):
         error, known = (Y - left_out) @ self.loadings_, self._components(Y)
         told = (error**2).mean(axis=0) < (1.0 - EXPLAINED) * known.var(axis=0)
         self.loadings_ = self.loadings_[:, told]
-        while told.any() and len(self.layers_) < self.layers:
+        while told.any() and len(self.layers_) < self.layers and np.isfinite(left_out).all():
             seen = np.hstack([X, self._components(left_out)])
             self.layers_.append(clone(layer).fit(seen, Y, noise=noise))
             left_out = self.layers_[-1]._process.left_out(fold)
@@ -130,7 +130,7 @@ class LayeredGP(Emulator):
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state whose parts fit together."""
         if state:
-            d, p = state["n_features_in_"], state["n_outputs_"]
+            d, p = state.get("n_features_in_", 0), state.get("n_outputs_")
             parts, loadings = state.get("layers_"), state.get("loadings_")
             k = loadings.shape[-1] if isinstance(loadings, np.ndarray) and loadings.ndim else 0
             equatorium.state_array(state, "center_", (p,))

@@ -29,7 +29,8 @@ from equatorium_gp.trend_gp import TrendGP
 LEAST_RUNS = 20  # fewer do not tell
 LEAST_RATIO = 1.2  # of largest and least value: below, a logarithm is a straight line
 PROOF = 1.0  # standard errors by which the logarithm must be better: it has no parameter more
-LARGEST_MEAN, LARGEST_VARIANCE = 200.0, 50.0  # of a logarithm: far outside, numbers stay finite
+# Of a logarithm: far outside, numbers and their squares stay finite and above zero.
+LARGEST_MEAN, LARGEST_VARIANCE = 300.0, 50.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Logarithm:
         Parameters
         ----------
         few : int
-            Of more runs, a random few.
+            Of more runs, a random few, but `LEAST_RUNS` at least.
         options : dict
             Of the `TrendGP` that is tried on both.
         """
@@ -64,7 +65,7 @@ class Logarithm:
             may &= ~noise.any(axis=0)
         if len(Y) < LEAST_RUNS or not may.any():
             return cls(np.zeros(len(may), dtype=bool))
-        rows = np.random.default_rng(0).permutation(len(Y))[:few]
+        rows = np.random.default_rng(0).permutation(len(Y))[: max(few, LEAST_RUNS)]
         x, y = X[rows], Y[rows][:, may]
         try:
             gain = _scores(x, np.log(y), options) - np.log(y) - _scores(x, y, options)
@@ -113,8 +114,8 @@ class Logarithm:
         """Carry the covariance (m, m) of one output between points, of mean (m,), over too."""
         if not self.of[output]:
             return covariance
-        size = np.exp(mean + 0.5 * np.diagonal(covariance))
-        return np.asarray(np.expm1(covariance) * np.outer(size, size))
+        size = _size(mean, np.diagonal(covariance))
+        return np.asarray(np.expm1(_least(covariance)) * np.outer(size, size))
 
     def pulled(
         self, latent: Gaussian, mean_bar: FloatArray, cov_bar: FloatArray
@@ -126,15 +127,16 @@ class Logarithm:
         mean, scale = self._means(latent.mean, latent.variance)
         between, both = self._between(C), np.logical_and.outer(self.of, self.of)
         by_scale = 2.0 * np.einsum("mjk,mk,mjk->mj", cov_bar, scale, between)
-        by_mean = np.where(self.of, (mean_bar + by_scale) * mean, mean_bar)
+        by_size = np.where(self.of, (mean_bar + by_scale) * mean, 0.0)
+        by_mean = np.where(self.of, by_size * (np.abs(latent.mean) < LARGEST_MEAN), mean_bar)
         by_cov = cov_bar * scale[:, :, None] * scale[:, None, :] * np.where(both, between + 1, 1.0)
-        by_cov[:, diagonal, diagonal] += np.where(self.of, 0.5 * by_mean, 0.0)
+        by_cov[:, diagonal, diagonal] += 0.5 * by_size
+        by_cov[both & (C >= LARGEST_VARIANCE)] = 0.0
         return by_mean, by_cov
 
     def _means(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Means of the outputs (m, p), and these again, or ones, that scale the covariance."""
-        inside = np.clip(mean, -LARGEST_MEAN, LARGEST_MEAN)
-        size = np.exp(np.where(self.of, inside + 0.5 * _least(variance), 0.0))
+        size = np.where(self.of, _size(mean, variance), 1.0)
         return np.where(self.of, size, mean), size
 
     def _between(self, C: FloatArray) -> FloatArray:
@@ -145,6 +147,11 @@ class Logarithm:
 
 def _least(variance: FloatArray) -> FloatArray:
     return np.minimum(variance, LARGEST_VARIANCE)
+
+
+def _size(mean: FloatArray, variance: FloatArray) -> FloatArray:
+    """Mean of the output whose logarithm has this mean and variance."""
+    return np.exp(np.clip(mean, -LARGEST_MEAN, LARGEST_MEAN) + 0.5 * _least(variance))
 
 
 def _scores(X: FloatArray, Y: FloatArray, options: dict[str, Any]) -> FloatArray:

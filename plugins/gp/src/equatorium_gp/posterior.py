@@ -296,7 +296,8 @@ class Posterior:
     def left_out(self, fold: npt.NDArray[np.intp]) -> FloatArray:
         """Mean (n, p) of every run from those of other folds (n,), trend and all, in closed form.
 
-        As `leave_one_out`, with the block ``P_ff`` of a fold in place of ``P_ii``.
+        As `leave_one_out`, with the block ``P_ff`` of a fold in place of ``P_ii``; NaN of a fold
+        that alone determines a trend term.
         """
         V, mean = array(self.of_k[:, : len(self.weight)]) * self.unit, array(self.problem.Y).copy()
         alike = (np.ptp(self.weight, axis=1) == 0.0).all()
@@ -305,7 +306,10 @@ class Posterior:
             for f in np.unique(fold):
                 rows = fold == f
                 among = root[rows] @ root[rows].T
-                mean[rows, j] -= np.linalg.solve(among, array(self._alpha)[rows, j])
+                if np.linalg.matrix_rank(among, hermitian=True) < len(among):
+                    mean[rows, j] = np.nan
+                else:
+                    mean[rows, j] -= np.linalg.solve(among, array(self._alpha)[rows, j])
         return mean
 
     def log_likelihood(self) -> FloatArray:
