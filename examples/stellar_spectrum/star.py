@@ -60,8 +60,7 @@ order = np.random.default_rng(3).permutation(stars.n)
 star, held, train = order[0], order[:30], order[30:]
 runs = eq.Runs(space, stars.outputs, labels, stars.flux)
 emulator = eq.Embedded(
-    eq.embedder("pca", n_components=12, random_state=0),
-    eq.emulator("trend-gp", kernel="matern52", random_state=0),
+    eq.embedder("pca", n_components=12), eq.emulator("trend-gp", kernel="matern52", random_state=0)
 )
 surrogate = eq.Surrogate.fitted(runs.subset(train), emulator)
 report = eq.holdout_report(surrogate, runs.subset(held))
