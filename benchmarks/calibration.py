@@ -24,7 +24,7 @@ import equatorium as eq
 from benchmarks.truth_recovery import DISCREPANCY, UNSEEN, Size, runs_at, setting
 from equatorium.simulate.design import latin_hypercube
 
-SEED = 9  # those of 7 have served to develop the emulator, those of 8 with fewer runs
+SEED = 10  # those of 7 have served to develop the emulator, those of 8 and 9 to judge earlier ones
 FACTOR = 0.8  # of every standard deviation, in the twin that must fail
 RUNS, HELD_OUT = 3400, 200
 PARTICLES, CHUNK = 5120, 1024  # prior draws of each of eight runs, and those predicted at once
@@ -128,10 +128,13 @@ def filled(runs: eq.Runs) -> np.ndarray:
 
 
 def layered(runs: eq.Runs, held: eq.Runs) -> eq.Surrogate:
-    """Train the emulator: the outputs are curves over few combinations of the parameters."""
+    """Train the emulator: the outputs are curves over few combinations of the parameters.
+
+    Where these curves are steep errors are larger, and go along the slopes.
+    """
     options = {"n_subset": 800, "full_evaluations": 0, "random_state": 11}
-    layer = eq.emulator("trend-gp", trend="constant", **options)
-    emulator = eq.emulator("layered-gp", layer=layer, layers=3)
+    layer = eq.emulator("trend-gp", trend="constant", variance_function="nugget", **options)
+    emulator = eq.emulator("layered-gp", layer=layer, layers=3, input_errors=True)
     surrogate = eq.Surrogate.fitted(runs, emulator)
     return surrogate.with_report(eq.holdout_report(surrogate, held))
 

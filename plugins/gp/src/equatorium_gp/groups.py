@@ -41,8 +41,8 @@ class Groups:
     columns : list of arrays
         One a group.
     device : str
-    uneven : bool
-        Whether the error may vary with the inputs.
+    uneven : bool or "nugget"
+        Whether the error may vary with the inputs, and the nugget in learning, too.
     """
 
     X: FloatArray
@@ -51,7 +51,7 @@ class Groups:
     noise: FloatArray | None
     columns: Sequence[npt.NDArray[np.intp]]
     device: str
-    uneven: bool
+    uneven: bool | str
 
     @classmethod
     def of(cls, model: Any, device: str) -> Self:
@@ -127,7 +127,7 @@ class Groups:
             other = all_numbers[alike[len(run_noise)]] if run_noise else None
             numbers, shared = self._one(kernel, start, problem, budget, rng, other)
             all_numbers.append(numbers)
-            run_noise.append(a)
+            run_noise.append(shared.problem.a)
             if b is not None:
                 found["output_noise"][columns] = b
             found["ratio"][columns], found["scale"][columns] = numbers.ratio, numbers.scale
@@ -141,6 +141,7 @@ class Groups:
             "one_ratio": np.array([own.one_ratio for own in all_numbers], dtype=np.int64),
             "variance_factor": np.array([own.variance_factor for own in all_numbers]),
             "variance_function": np.array([own.variance_function for own in all_numbers]),
+            "nugget_function": np.array([own.nugget_function for own in all_numbers]),
             "run_noise": np.array(run_noise),
             "error_correlation": shrunk_correlation(errors),
             "log_likelihood": log_likelihood,
@@ -217,6 +218,7 @@ class Groups:
                 bool(model.one_ratio_[g]),
                 float(model.variance_factor_[g]),
                 model.variance_function_[g],
+                model.nugget_function_[g],
             )
             levels = model.output_noise_[columns] if noisy else None
             problem = self.problem(columns, model.run_noise_[g], levels)

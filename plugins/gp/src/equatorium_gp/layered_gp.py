@@ -7,14 +7,18 @@ import numpy as np
 from sklearn.base import clone
 
 import equatorium
-from equatorium import Emulator, Gaussian
+from equatorium import Covariance, Emulator, Gaussian, LowRank
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, StateError
-from equatorium_gp.options import check_whole
+from equatorium_gp import input_errors
+from equatorium_gp.options import check_flag, check_whole
+from equatorium_gp.outputs import Mixing
+from equatorium_gp.predicting import checked_bars
 from equatorium_gp.trend_gp import TrendGP
 
 FOLDS = 10
 EXPLAINED = 1 / 3  # of a component's variance, by a process that has not seen the runs
+STEP = 0.1  # of differences for slopes, in standard deviations of the inputs' errors
 
 
 class LayeredGP(Emulator):
@@ -32,7 +36,8 @@ class LayeredGP(Emulator):
     that no run has told what is predicted of itself, and errors of z are part of the errors that
     the layer sees. (Single runs left out would not do: where there is nothing to learn, the mean of
     all others tells what the run was.) Components that are not predicted are not passed on; without
-    any there is one layer. The variance is the last layer's, at the mean of z.
+    any there is one layer. The variance is the last layer's, at the mean of z; with `input_errors`
+    part of it goes along the slopes of all outputs, as errors of the inputs would.
 
     Parameters
     ----------
@@ -43,6 +48,10 @@ class LayeredGP(Emulator):
     leading : int
         Number of components, all there are at most, of which those are taken whose left-out
         predictions explain a third of their variance.
+    input_errors : bool
+        Let the errors of all outputs follow their slopes by the inputs, as far as left-out runs
+        show that they do (`equatorium_gp.input_errors`). Predictions then take two further means
+        for each input, their gradients two further gradients.
 
     Attributes
     ----------
@@ -51,6 +60,9 @@ class LayeredGP(Emulator):
         Mean of the outputs.
     loadings_ : (p, k) array
         ``z = (y - center_) @ loadings_``.
+    input_covariance_ : (d, d) array
+        Of errors of the inputs, in their units, where z is predicted with the mean variance of the
+        runs, `size_`; else in proportion. Zeros without any.
 
     References
     ----------
@@ -67,18 +79,25 @@ class LayeredGP(Emulator):
     """
 
     capabilities = frozenset({"variance", "covariance", "noise", "gradient", "gpu"})
+    state_version = 2  # version 1 had no errors of the inputs
 
-    def __init__(self, *, layer: Any = None, layers: int = 2, leading: int = 6) -> None:
+    def __init__(
+        self, *, layer: Any = None, layers: int = 2, leading: int = 6, input_errors: bool = False
+    ) -> None:
         self.layer = layer
         self.layers = layers
         self.leading = leading
+        self.input_errors = input_errors
 
     def _fit(self, X: FloatArray, Y: FloatArray, noise: FloatArray | None) -> None:
         check_whole("layers", self.layers, 2)
         check_whole("leading", self.leading, 1)
+        check_flag("input_errors", self.input_errors)
         layer = TrendGP(trend="constant") if self.layer is None else self.layer
         if not isinstance(layer, TrendGP):
             raise InputError(f"layer={layer!r:.80} must be a TrendGP: eq.emulator('trend-gp').")
+        if self.input_errors and not layer.output_correlation:
+            raise InputError("input_errors=True needs layers with output_correlation=True.")
         self.center_ = Y.mean(axis=0)
         spread = Y.std(axis=0)
         spread = np.where(spread > 1e-12 * np.abs(Y).max(axis=0), spread, np.inf)
@@ -94,6 +113,45 @@ class LayeredGP(Emulator):
             seen = np.hstack([X, self._components(left_out)])
             self.layers_.append(clone(layer).fit(seen, Y, noise=noise))
             left_out = self.layers_[-1]._process.left_out(fold)
+        self.input_covariance_, self.size_ = np.zeros((X.shape[1], X.shape[1])), 1.0
+        if self.input_errors and Y.shape[1] > 1 and self.loadings_.size:
+            self._learn_input_errors(X)
+
+    def _learn_input_errors(self, X: FloatArray) -> None:
+        """Divide what the last layer errs between the inputs and all else."""
+        last = self.layers_[-1]
+        process, width = last._process, self.layers_[0].width_
+        left_out = self._leading_variance(process.leave_one_out().gaussian().covariance)
+        self.size_ = float(left_out.mean())
+        errors, std = process.left_out_scores()
+        slopes = self._slopes(X, np.diag(STEP * width)) / STEP @ last.unmixing_
+        A, rest = input_errors.learned(
+            errors / std, slopes / std[:, None], left_out / self.size_, last.error_correlation_
+        )
+        self.input_covariance_ = A * np.outer(width, width)
+        last.error_correlation_ = rest
+        process.mixing = Mixing(last.center_, last.mixing_, rest, False)
+
+    def _leading_variance(self, covariance: Covariance) -> FloatArray:
+        """Variance (m,) of all leading components together."""
+        return np.asarray(covariance.project(self.loadings_.T).diagonal().sum(axis=-1))
+
+    @property
+    def _shifts(self) -> FloatArray:
+        """Independent errors of the inputs (d, d), one a column."""
+        value, vector = np.linalg.eigh(self.input_covariance_)
+        return np.asarray(vector * np.sqrt(np.maximum(value, 0.0)))
+
+    def _slopes(self, X: FloatArray, shifts: FloatArray) -> FloatArray:
+        """Change of the mean (m, r, p) with each of r shifts of the inputs (d, r)."""
+        found = np.empty((len(X), shifts.shape[1], self.n_outputs_))
+        for j, shift in enumerate(STEP * shifts.T):
+            found[:, j] = (self._mean(X + shift) - self._mean(X - shift)) / (2.0 * STEP)
+        return found
+
+    def _mean(self, X: FloatArray) -> FloatArray:
+        """Mean (m, p) of the outputs."""
+        return self.layers_[-1]._process.mean(self._inputs(X)[-1])
 
     def _components(self, mean: FloatArray) -> FloatArray:
         """Leading components (m, k) of predicted means (m, p)."""
@@ -107,7 +165,12 @@ class LayeredGP(Emulator):
         return found
 
     def _predict_dist(self, X: FloatArray) -> Gaussian:
-        return self.layers_[-1].predict_dist(self._inputs(X)[-1])
+        found = self.layers_[-1].predict_dist(self._inputs(X)[-1])
+        if not self.input_covariance_.any():
+            return found
+        size = self._leading_variance(found.covariance) / self.size_
+        factor = np.swapaxes(self._slopes(X, self._shifts), 1, 2) * np.sqrt(size)[:, None, None]
+        return Gaussian(found.mean, found.covariance + LowRank(np.zeros(self.n_outputs_), factor))
 
     def predict_dist_vjp(self, X: Any, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
         """Gradient (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * covariance)`` by X.
@@ -119,6 +182,28 @@ class LayeredGP(Emulator):
         cov_bar : (m, p, p) array
         """
         X = self._validate_query(X)
+        mean_bar, cov_bar = checked_bars(mean_bar, cov_bar, len(X), self.n_outputs_)
+        if not self.input_covariance_.any():
+            return self._pulled(X, mean_bar, cov_bar)
+        both = cov_bar + np.swapaxes(cov_bar, 1, 2)
+        seen, shifts = self._inputs(X), self._shifts
+        covariance = self.layers_[-1].predict_dist(seen[-1]).covariance
+        size, slopes = self._leading_variance(covariance) / self.size_, self._slopes(X, shifts)
+        by_slopes = slopes @ both
+        by_size = 0.5 * (slopes * by_slopes).sum(axis=(1, 2)) / self.size_
+        by_slopes = size[:, None, None] * by_slopes / (2.0 * STEP)
+        leading = self.loadings_ @ self.loadings_.T
+        found, none = (
+            self._pulled(X, mean_bar, cov_bar + by_size[:, None, None] * leading),
+            0 * both,
+        )
+        for j, shift in enumerate(STEP * shifts.T):
+            found += self._pulled(X + shift, by_slopes[:, j], none)
+            found -= self._pulled(X - shift, by_slopes[:, j], none)
+        return found
+
+    def _pulled(self, X: FloatArray, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
+        """Carry gradients by the last layer's mean and covariance back through all layers."""
         d, seen = X.shape[1], self._inputs(X)
         bar = self.layers_[-1].predict_dist_vjp(seen[-1], mean_bar, cov_bar)
         found, none = bar[:, :d], np.zeros((len(X), self.n_outputs_, self.n_outputs_))
@@ -126,6 +211,12 @@ class LayeredGP(Emulator):
             bar = layer.predict_dist_vjp(own, bar[:, d:] @ self.loadings_.T, none)
             found = found + bar[:, :d]
         return np.asarray(found)
+
+    @classmethod
+    def migrate(cls, state: Mapping[str, Any], version: int) -> dict[str, Any]:
+        """Translate a state of version 1."""
+        d = state.get("n_features_in_", 0)
+        return {**state, "input_covariance_": np.zeros((d, d)), "size_": 1.0}
 
     def set_state(self, state: Mapping[str, Any]) -> Self:
         """Take on a state whose parts fit together."""
@@ -135,6 +226,10 @@ class LayeredGP(Emulator):
             k = loadings.shape[-1] if isinstance(loadings, np.ndarray) and loadings.ndim else 0
             equatorium.state_array(state, "center_", (p,))
             equatorium.state_array(state, "loadings_", (p, k))
+            inputs = equatorium.state_array(state, "input_covariance_", (d, d))
+            size = state.get("size_")
+            if not isinstance(size, float) or not size > 0.0 or (inputs != inputs.T).any():
+                raise StateError("'input_covariance_' or 'size_' of LayeredGP's state is damaged.")
             if not isinstance(parts, list) or not parts:
                 raise StateError("the state of LayeredGP needs a list 'layers_'.")
             for i, part in enumerate(parts):

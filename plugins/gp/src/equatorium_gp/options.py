@@ -75,10 +75,13 @@ def check_whole(option: str, given: Any, least: int) -> None:
         raise InputError(f"{option}={given!r} must be a whole number, {least} at least.")
 
 
-def check_flag(option: str, given: Any) -> None:
-    """Refuse what is neither True nor False."""
+def check_flag(option: str, given: Any, *words: str) -> None:
+    """Refuse what is neither True nor False, nor one of the words."""
+    if isinstance(given, str) and given in words:
+        return
     if not isinstance(given, bool | np.bool_):
-        raise InputError(f"{option}={given!r} must be True or False.")
+        wanted = " or ".join(["True or False", *map(repr, words)])
+        raise InputError(f"{option}={given!r:.80} must be {wanted}.")
 
 
 def check_seed(given: Any) -> None:

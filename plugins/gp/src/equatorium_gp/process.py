@@ -59,6 +59,11 @@ class Process:
         (mean,) = self._joined((one.posterior.mean(x, H),) for one in self.shared)
         return np.asarray(self.mixing.center + mean @ self.mixing.mixing)
 
+    def left_out_scores(self) -> tuple[FloatArray, FloatArray]:
+        """Give the components' leave-one-out errors (n, k), and their standard deviations."""
+        errors, std = self._joined(one.left_out_scores() for one in self.shared)
+        return errors, std
+
     def left_out(self, fold: npt.NDArray[np.intp]) -> FloatArray:
         """Mean (n, p) of every run from those of other folds (n,)."""
         (mean,) = self._joined((one.posterior.left_out(fold),) for one in self.shared)

@@ -30,7 +30,8 @@ def check_state(model: Any) -> None:
         "mixing_": (k, p), "unmixing_": (p, k), "active_": (None,), "run_noise_": (g, n),
         "output_noise_": (None,), "ratio_": (k,), "scale_": (k,), "delta_": (g,),
         "variance_factor_": (g,), "kernel_parameters_": (g, None), "error_correlation_": (k, k),
-        "variance_function_": (g, 1 + 2 * d), "coefficients_": (None, p),
+        "variance_function_": (g, 1 + 2 * d), "nugget_function_": (g, 1 + 2 * d),
+        "coefficients_": (None, p),
         "noise_": (None, p), "one_ratio_": (g,), "common_": (None,),
     }  # fmt: skip
     for name, shape in shapes.items():
@@ -62,8 +63,9 @@ def check_state(model: Any) -> None:
         raise StateError("'error_correlation_' of the state of TrendGP is no correlation.")
     if (model.variance_factor_ < 1.0).any():
         raise StateError("'variance_factor_' of the state of TrendGP must be from 1.")
-    if (np.abs(model.variance_function_) > 1e6).any():
-        raise StateError("'variance_function_' of the state of TrendGP must be within 1e6.")
+    for name in ("variance_function_", "nugget_function_"):
+        if (np.abs(getattr(model, name)) > 1e6).any():
+            raise StateError(f"{name!r} of the state of TrendGP must be within 1e6.")
     if k < p and not model.output_correlation:
         raise StateError("'mixing_' of the state of TrendGP must have a row for every output.")
     inside = (model.active_ >= 0) & (model.active_ < d)
@@ -84,7 +86,9 @@ def check_state(model: Any) -> None:
 
 
 def migrated(state: Mapping[str, Any], version: int) -> dict[str, Any]:
-    """Translate a state of an earlier version, whose errors are of one size everywhere.
+    """Translate a state of an earlier version, whose nuggets are the same everywhere.
+
+    Before 4 the errors were, too.
 
     Raises
     ------
@@ -95,7 +99,9 @@ def migrated(state: Mapping[str, Any], version: int) -> dict[str, Any]:
         new = _without_components(state) if version == 1 else dict(state)
         new = _with_noise(new) if version < 3 else new
         even = np.zeros((len(new["delta_"]), 1 + 2 * new["X_"].shape[1]))
-        return {**new, "variance_function_": even}
+        if version < 4:
+            new["variance_function_"] = even
+        return {**new, "nugget_function_": even}
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise StateError(f"the state of TrendGP, version {version}, is damaged.") from error
 

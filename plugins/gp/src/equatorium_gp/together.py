@@ -55,6 +55,8 @@ class Together:
             return None
         if sum(one.of_k.nbytes for one in all_of) > MEMORY:
             return None
+        if any(one.nugget_function.varies for one in shared):
+            return None
         terms = [term for one in all_of if one.runs is not None for term in one.runs.terms]
         factors = [one.variance_factor for one in shared]
         scale = [f * one.learned.scale for f, one in zip(factors, all_of, strict=True)]

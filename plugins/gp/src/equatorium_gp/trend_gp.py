@@ -76,9 +76,10 @@ class TrendGP(ProcessEmulator):
         `sharing_` is what was taken. `equatorium.Embedded` shares what any embedder finds.
     output_correlation : bool
         Predict the covariance between outputs; else it is diagonal.
-    variance_function : bool
+    variance_function : bool or "nugget"
         Let the size of the errors vary with the inputs where leave-one-out errors do, clearly
-        (`equatorium_gp.variance_function`).
+        (`equatorium_gp.variance_function`). "nugget": without declared noise, let the nugget vary
+        so, learn all else again, and then what is left of that function.
     optimise : bool
         Whether to learn the kernel's parameters; scale and nugget are always learned.
     n_subset : int
@@ -107,11 +108,11 @@ class TrendGP(ProcessEmulator):
     signal_variance_, nugget_variance_ : (p,) arrays
         In the outputs' squared units.
     mixing_, unmixing_ : (k, p) and (p, k) arrays
-        From components to outputs and back; `group_` (k,) says which components share a kernel.
+        From components to outputs and back; `group_` (k,) says which share a kernel.
     variance_factor_ : (g,) array
         By which variances are larger than the kernels say, so that leave-one-out errors fit them.
-    variance_function_ : (g, 1 + 2 d) array
-        Coefficients of a further factor that varies with the inputs; see `variance_function`.
+    variance_function_, nugget_function_ : (g, 1 + 2 d) arrays
+        Coefficients of a further factor that varies with the inputs, and of the nugget's.
     error_correlation_ : (k, k) array
         Of the components' leave-one-out errors, shrunk towards the identity.
     log_likelihood_ : float
@@ -132,8 +133,8 @@ class TrendGP(ProcessEmulator):
     (True, True)
     """
 
-    # Version 1 had no components, 2 no sharing, no update, 3 no variance function.
-    state_version = 4
+    # Version 1 had no components, 2 no sharing, no update, 3 no variance, 4 no nugget function.
+    state_version = 5
 
     def __init__(
         self,
@@ -143,7 +144,7 @@ class TrendGP(ProcessEmulator):
         active: Any = "all",
         sharing: str = "auto",
         output_correlation: bool = True,
-        variance_function: bool = True,
+        variance_function: bool | str = True,
         optimise: bool = True,
         n_subset: int = 400,
         full_evaluations: int = 8,
@@ -209,7 +210,7 @@ class TrendGP(ProcessEmulator):
         check_whole("full_evaluations", self.full_evaluations, 0)
         check_flag("optimise", self.optimise)
         check_flag("output_correlation", self.output_correlation)
-        check_flag("variance_function", self.variance_function)
+        check_flag("variance_function", self.variance_function, "nugget")
         check_seed(self.random_state)
         self.noise_ = np.zeros((0, Y.shape[1])) if noise is None or not noise.any() else noise
         self.X_, self.Y_ = X.copy(), Y.copy()

@@ -99,6 +99,12 @@ class VarianceFunction:
             return np.ones(len(X))
         return np.asarray(np.exp(np.clip(_terms(X)[0] @ self.coefficients, -LARGEST, LARGEST)))
 
+    def of_mean_one(self, X: FloatArray) -> Self:
+        """Return the same function in units of its mean at X (m, d)."""
+        found = self.coefficients.copy()
+        found[0] -= np.log(self(X).mean())
+        return type(self)(found)
+
     def log_slope(self, X: FloatArray) -> FloatArray:
         """Gradient (m, d) of log s by X."""
         terms, slopes = _terms(X)
