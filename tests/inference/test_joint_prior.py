@@ -6,6 +6,7 @@ from scipy import stats
 
 import equatorium as eq
 from equatorium.errors import InputError, StateError
+from equatorium.inference.starts import starting_points
 
 COVARIANCE = np.array([[0.5, 0.4], [0.4, 0.6]])
 DATA = stats.multivariate_normal([0.5, 0.2], 0.3 * np.eye(2))
@@ -139,6 +140,22 @@ def test_particles_of_other_parameters_are_refused(names):
     prior = eq.ParticlePrior.of(other, banana(100))
     with pytest.raises(InputError, match=f"prior is over {', '.join(names)}, but .* over a, b"):
         eq.Posterior(eq.Space(space()), Data(), prior=prior)
+
+
+def test_walkers_start_where_a_joint_prior_has_a_density():
+    """The likeliest points are those that it rules out."""
+
+    def upper(theta):
+        return np.where(theta[:, 0] > 3.0, -np.log(80.0), -np.inf)
+
+    posterior = eq.Posterior(eq.Space(space()), Data(), prior=upper)
+    rng = np.random.default_rng(1)
+    points, log_prob = starting_points(posterior, posterior.view("normal"), 4, 8, rng)
+    assert np.isfinite(log_prob).all()
+    assert (posterior.space.from_normal(points.reshape(-1, 2))[:, 0] > 3.0).all()
+    nowhere = eq.Posterior(eq.Space(space()), Data(), prior=lambda t: np.full(len(t), -np.inf))
+    with pytest.raises(InputError, match="starting points of finite log-posterior"):
+        starting_points(nowhere, nowhere.view("normal"), 4, 8, rng)
 
 
 def test_a_joint_prior_gives_nothing_where_the_spaces_own_is_zero():

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import equatorium as eq
-from equatorium.errors import InputError
+from equatorium.errors import InputError, NotFiniteError
 from equatorium.inference.draws import Draws
 from equatorium.inference.information import waic
 from equatorium.inference.pointwise import pointwise_log_likelihood
@@ -164,8 +164,26 @@ def test_a_rate_of_counts_is_left_out_as_conjugacy_says():
     )
 
 
-def test_points_without_a_finite_prediction_are_nan():
-    wild = eq.ModelFunction(lambda a, b: np.where(a > 0.5, np.inf, 1.0) * (a + b * np.arange(3.0)))
-    data = eq.Observation(np.array([4.0, 0.0, 30.0]), np.zeros(3))
-    found = eq.PoissonLikelihood(wild, data).pointwise(THETA)
-    assert np.isfinite(found[0]).all() and np.isnan(found[1]).all()
+WILD = eq.ModelFunction(lambda a, b: np.where(a > 0.5, np.inf, 1.0) * (a + b * np.arange(3.0)))
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "limits", "student", "counts", "joint"])
+def test_points_without_a_finite_prediction_are_nan(kind):
+    """As of `log_likelihood`, of every family alike; the other points keep their numbers."""
+    n = np.array([4.0, 0.0, 30.0])
+    likelihood = {
+        "gaussian": lambda m: eq.GaussianLikelihood(m, seen()),
+        "limits": lambda m: eq.GaussianLikelihood(m, seen([0, 0, -1])),
+        "student": lambda m: eq.StudentLikelihood(m, seen(), df=3.5),
+        "counts": lambda m: eq.PoissonLikelihood(m, eq.Observation(n, np.zeros(3))),
+        "joint": lambda m: eq.JointLikelihood({"one": eq.GaussianLikelihood(m, seen())}),
+    }[kind]
+    found = pointwise_log_likelihood(likelihood(WILD), THETA)
+    assert np.isnan(likelihood(WILD).log_likelihood(THETA)).tolist() == [False, True]
+    assert np.isnan(found[1]).all()
+    exact = pointwise_log_likelihood(likelihood(LINE), THETA)[0]
+    np.testing.assert_allclose(found[0], exact, rtol=1e-12)
+    of_draws = draws(("a", "b"), np.tile(THETA, (4, 10, 2, 1)))
+    for check in (eq.leave_one_out, waic):
+        with pytest.raises(NotFiniteError, match=r"Of 160 draws, 80 .* first at \[0.8, -1.0\]"):
+            check(of_draws, likelihood(WILD))

@@ -8,6 +8,7 @@ from scipy import integrate, stats
 
 from equatorium.errors import InputError, ShapeError
 from equatorium.history.region import Region
+from equatorium.inference.joint import JointLikelihood
 from equatorium.inference.posterior import Posterior
 from equatorium.records.space import Parameter, Space
 
@@ -135,3 +136,27 @@ def test_wrong_shapes():
 
     with pytest.raises(ShapeError, match="one number a point"):
         Posterior(Space(PARAMETERS[:1]), Scalar()).log_prob(np.zeros((3, 1)))
+
+
+@pytest.mark.parametrize(("likelihood", "prior"), [(object(), None), (Bump(0.0, 1.0), 3.0)])
+def test_what_is_no_likelihood_or_prior_is_refused(likelihood, prior):
+    with pytest.raises(InputError, match="method log_likelihood"):
+        Posterior(Space(PARAMETERS[:1]), likelihood, prior=prior)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_parameters_of_other_units_than_the_emulators_are_refused(joint):
+    """Values are picked by name: 3 km / s must not be taken for 3 m / s."""
+
+    def of(unit):
+        return Space([Parameter("speed", 0.0, 3.0, unit=unit)])
+
+    likelihood = Bump(1.0, 1.0)
+    likelihood.surrogate = SimpleNamespace(space=of("m / s"))
+    likelihood.names = ("speed",)
+    if joint:
+        likelihood = JointLikelihood({"near": likelihood})
+    for unit in ("m / s", ""):
+        Posterior(of(unit), likelihood)
+    with pytest.raises(InputError, match=r"'speed' is in 'km / s'.* but in 'm / s'"):
+        Posterior(of("km / s"), likelihood)

@@ -73,6 +73,22 @@ def test_a_polynomial_without_scatter_is_exact_at_any_distance():
     assert_allclose(model.predict(10 * X), truth(10 * X), rtol=1e-8, atol=1e-8)
 
 
+def test_a_polynomial_of_before_its_prior_is_read(tmp_path, monkeypatch):
+    """A file of state version 1 predicts what it did, which was least squares."""
+    X, y, far, _ = cubes(60)
+    twin = eq.emulator("polynomial", prior=False).fit(X, y)
+    older = eq.emulator("polynomial").fit(X, y)
+    state = {name: part for name, part in older.get_state().items() if name != "prior_"}
+    with monkeypatch.context() as then:
+        then.setattr(type(older), "state_version", 1)
+        then.setattr(type(older), "get_state", lambda self: state)
+        older.save(tmp_path / "older.h5")
+    read = eq.load(tmp_path / "older.h5").predict_dist(far)
+    assert_allclose(read.mean, twin.predict_dist(far).mean, rtol=1e-12)
+    assert_allclose(read.variance, twin.predict_dist(far).variance, rtol=1e-12)
+    assert np.abs(read.mean / older.predict_dist(far).mean).max() > 100  # the wrong twin
+
+
 def test_the_prior_of_a_run_left_out_is_that_of_the_others():
     X, y, _, _ = cubes(40)
     got, plain = (

@@ -1,9 +1,12 @@
 """Which values a likelihood takes from the points of a space, by name."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from equatorium.checks import FloatArray
-from equatorium.errors import UnknownNameError, did_you_mean
+from equatorium.errors import InputError, UnknownNameError, did_you_mean
 from equatorium.inference.gradient import unit_slope
 from equatorium.records.space import Space
 
@@ -75,3 +78,23 @@ class Columns:
                 change = (self.take(up) - self.take(down)) / (up - down)[:, j, None]
             result[:, j] += (gradient * change)[:, ~free].sum(axis=1)
         return result
+
+
+def check_units(space: Space, likelihood: Any) -> None:
+    """Raise InputError where the emulator of a likelihood, or of its parts, has other units.
+
+    Values are picked by name alone: a speed of 3 km / s would be taken for one of 3 m / s.
+    """
+    ours = {parameter.name: parameter.unit for parameter in space.parameters}
+    known = getattr(getattr(likelihood, "surrogate", None), "space", None)
+    for parameter in known.parameters if isinstance(known, Space) else ():
+        unit = ours.get(parameter.name, "")
+        if unit and parameter.unit and unit != parameter.unit:
+            raise InputError(
+                f"Parameter {parameter.name!r} is in {unit!r} in the space of the posterior, but "
+                f"in {parameter.unit!r} in that of the emulator. Give its range in the emulator's "
+                "unit."
+            )
+    parts = getattr(likelihood, "parts", None)
+    for part in parts.values() if known is None and isinstance(parts, Mapping) else ():
+        check_units(space, part)

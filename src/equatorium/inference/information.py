@@ -21,7 +21,7 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium.inference.data_parts import labels_of, taken
 from equatorium.inference.draws import Draws
-from equatorium.inference.pointwise import pointwise_log_likelihood
+from equatorium.inference.pointwise import finite_log_likelihood
 
 _LARGEST = 0.4  # variance of a log-density beyond which WAIC fails (Vehtari et al. 2017)
 
@@ -92,9 +92,11 @@ def waic(draws: Draws, likelihood: Any, n: int = 4000) -> Information:
     InputError
         If the data are correlated: their likelihood is no product over data, and the criterion
         has no meaning.
+    NotFiniteError
+        If a draw has no finite density of a datum.
     """
     theta = taken(draws.thinned(n), draws.names, draws.space, likelihood)
-    density = pointwise_log_likelihood(likelihood, theta)
+    density = finite_log_likelihood(likelihood, theta)
     joint = np.asarray(likelihood.log_likelihood(theta[:8]))
     if not np.allclose(density[:8].sum(axis=1), joint, rtol=1e-8, atol=1e-8):
         raise InputError(

@@ -24,7 +24,7 @@ from equatorium.checks import FloatArray
 from equatorium.errors import InputError
 from equatorium.inference.data_parts import labels_of, taken
 from equatorium.inference.draws import Draws
-from equatorium.inference.pointwise import pointwise_log_likelihood
+from equatorium.inference.pointwise import finite_log_likelihood
 from equatorium.inference.psis import largest_k, smoothed
 
 
@@ -119,9 +119,11 @@ def leave_one_out(draws: Draws, likelihood: Any, n: int = 4000) -> LeaveOneOut:
     ------
     InputError
         If the likelihood knows no densities of single data, or is of other parameters.
+    NotFiniteError
+        If a draw has no finite density of a datum.
     """
     theta = taken(draws.thinned(n), draws.names, draws.space, likelihood)
-    density = pointwise_log_likelihood(likelihood, theta)
+    density = finite_log_likelihood(likelihood, theta)
     efficiency = min(1.0, max(min(draws.ess.values()), 1.0) / len(theta))
     weights, k = smoothed(-density.T, efficiency)
     left_out = logsumexp(weights + density.T, axis=1)

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from equatorium.checks import FloatArray, matrix
-from equatorium.errors import ShapeError
+from equatorium.errors import NotFiniteError, ShapeError
 from equatorium.inference.censoring import log_probability
 from equatorium.inference.data_parts import require_gaussian, residuals
+from equatorium.inference.likelihood_base import _fill
 from equatorium.records.covariance import Covariance, Diagonal
 
 
@@ -41,6 +42,8 @@ def pointwise_log_likelihood(likelihood: Any, theta: Any) -> FloatArray:
     Returns
     -------
     array, shape (m, q)
+        NaN where the model gives no finite number, as of ``log_likelihood``: such a point harms no
+        other one.
 
     Raises
     ------
@@ -57,14 +60,37 @@ def pointwise_log_likelihood(likelihood: Any, theta: Any) -> FloatArray:
                 f"{len(theta)} points, but its shape is {values.shape}."
             )
         return values
-    likelihood = require_gaussian(likelihood, limits=True)
-    limit = likelihood.observation.limit
-    return np.concatenate(
-        [
-            _conditional(residual, total) if limit is None else _ratio(residual, limit, total)
-            for residual, total in residuals(likelihood, theta)
-        ]
-    )
+    gaussian = require_gaussian(likelihood, limits=True)
+    limit = gaussian.observation.limit
+
+    def each(t: FloatArray) -> tuple[FloatArray]:
+        ((residual, total),) = residuals(gaussian, t)
+        return (_conditional(residual, total) if limit is None else _ratio(residual, limit, total),)
+
+    values = np.empty((len(theta), gaussian.q))
+    _fill(each, theta, (values,), gaussian.chunk)
+    return values
+
+
+def finite_log_likelihood(likelihood: Any, theta: Any) -> FloatArray:
+    """Log-density (m, q) as above, of draws, each of which has one.
+
+    Raises
+    ------
+    NotFiniteError
+        If one has none: of these data, under this likelihood, it cannot be a draw.
+    """
+    values = pointwise_log_likelihood(likelihood, theta)
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise NotFiniteError(
+            f"Of {len(values)} draws, {int(bad.sum())} have no finite density of each datum under "
+            f"this {type(likelihood).__name__}, the first at {np.asarray(theta)[first].tolist()}. "
+            "Give the likelihood that the draws were made with, and see what the model predicts "
+            "there."
+        )
+    return values
 
 
 def _conditional(residual: FloatArray, total: Covariance) -> FloatArray:

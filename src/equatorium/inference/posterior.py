@@ -14,7 +14,7 @@ import numpy.typing as npt
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, ShapeError, did_you_mean
 from equatorium.history.region import Region
-from equatorium.inference.by_name import Columns
+from equatorium.inference.by_name import Columns, check_units
 from equatorium.inference.gradient import (
     likelihood_and_gradient,
     pulled_to_normal,
@@ -95,6 +95,12 @@ class Posterior:
                 f"The joint prior is over {', '.join(known)}, but the posterior over "
                 f"{', '.join(space.names)}. Make it in the space of the posterior."
             )
+        if not hasattr(likelihood, "log_likelihood") or not (prior is None or callable(prior)):
+            raise InputError(
+                "A posterior needs a likelihood with a method log_likelihood, and a joint prior is "
+                f"a function, but they are {likelihood!r:.60} and {prior!r:.60}."
+            )
+        check_units(space, likelihood)
         self.space = space
         self.likelihood = likelihood
         names = tuple(getattr(likelihood, "names", space.names))

@@ -88,9 +88,10 @@ def starting_points(
 
 
 def _possible(posterior: Posterior, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Points of finite likelihood, with it: how good a point is must not depend on the view."""
+    """Possible points, with their likelihood: how good a point is must not depend on the view."""
     score = posterior.log_likelihood(theta)
     good = np.isfinite(score)
+    good[good] = posterior._joint(theta[good]) > -np.inf  # which may rule out more than the space
     return theta[good], score[good]
 
 

@@ -100,6 +100,12 @@ class Polynomial(Terms):
         share = _share(np.maximum(squares, 0.0) / (n - 1), gain)
         return others + share * (mean - others), share * gain
 
+    @classmethod
+    def migrate(cls, state, version):
+        """Version 1 knew no prior: one so wide that it says nothing predicts the same."""
+        p = state.get("n_outputs_", 0)
+        return {"prior_": np.stack([np.zeros(p), np.full(p, 1e300)]), **state}
+
     def set_state(self, state):
         """Take on what was learned, checked."""
         if state:
