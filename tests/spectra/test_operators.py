@@ -165,6 +165,11 @@ def test_a_tilted_spectrum_is_no_surprise_to_a_free_continuum_only():
             InputError,
             "below that of light",
         ),
+        (
+            lambda: Rotation().apply(GRID, spectrum(gauss(0, 40)), {"vsini": np.array([2e4])}),
+            InputError,
+            "Rotation reaches as far as 20000 km/s, beyond the 174",
+        ),
         (lambda: FreeContinuum(2, std=[1.0]), InputError, "3 for the degree 2"),
         (
             lambda: LineSpread(2000.0).apply(

@@ -231,6 +231,9 @@ STAR = Spectra(np.arange(5000.0, 5040.0), np.ones(40))
         (lambda: STAR.normalised(degree=2.5), InputError, "whole number"),
         (lambda: STAR.normalised(degree=-1), InputError, "whole number"),
         (lambda: STAR.normalised(low=-1.0), InputError, "positive low"),
+        (lambda: STAR.normalised(low="tight"), InputError, "low must hold real numbers"),
+        (lambda: STAR.normalised(high=[3.0]), InputError, "high must be one number"),
+        (lambda: STAR.select([5003], 5010), ShapeError, r"one number, .* \(1,\)"),
     ],
 )
 def test_errors_say_what_to_do(make, error, message):

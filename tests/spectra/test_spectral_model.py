@@ -103,6 +103,21 @@ def test_shifts_that_bring_in_what_was_not_emulated_are_refused(stars):
         SpectralModel(stars, PIXELS, margin=np.nan)
     with pytest.raises(InputError, match="margin"):
         SpectralModel(stars, PIXELS, margin=-100.0)
+    with pytest.raises(InputError, match="margin must hold real numbers"):
+        SpectralModel(stars, PIXELS, margin="wide")
+
+
+def test_without_pixels_of_ones_own_they_are_those_that_the_margin_leaves(stars):
+    whole = SpectralModel(stars, operators=[RadialVelocity()])
+    with pytest.raises(InputError, match="margin="):
+        whole.predict([[5500.0, -0.5, 100.0]])
+    inner, grid = SpectralModel(stars, None, [RadialVelocity()], margin=290), whole.wavelength
+    assert np.array_equal(inner.wavelength, grid[10:-10])  # pixels are 30 km/s wide
+    theta = [[5500.0, -0.5, 290.0], [5500.0, -0.5, -290.0]]
+    given = SpectralModel(stars, grid[10:-10], [RadialVelocity()], margin=290)
+    assert np.array_equal(inner.predict(theta).mean, given.predict(theta).mean)
+    with pytest.raises(InputError, match="room for velocities"):
+        inner.predict([[5500.0, -0.5, 330.0]])
 
 
 def test_dust_in_another_unit_is_refused(stars):

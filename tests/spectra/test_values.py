@@ -29,7 +29,7 @@ def test_errors_are_in_the_unit_of_the_flux():
     assert eq.Spectra.measured(WAVE, odd["flux"], 0.1).flux_unit == "maggies?"
     bands = eq.Photometry(["g"], [[2.0]] * units.Jy, [[1e-4]] / units.mJy**2)
     assert bands.ivar[0, 0] == pytest.approx(100.0)
-    with pytest.raises(InputError, match="error is in 'K', but Jy is needed"):
+    with pytest.raises(InputError, match="error is in 'K', but 'Jy' is needed"):
         eq.Spectra.measured(WAVE, FLUX * units.Jy, FLUX * units.K)
     with pytest.raises(InputError, match="error is in 'Jy', but numbers without a unit"):
         eq.Spectra.measured(WAVE, FLUX, FLUX * units.Jy)

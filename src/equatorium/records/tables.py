@@ -14,6 +14,7 @@ from equatorium.errors import (
     UnknownNameError,
     did_you_mean,
 )
+from equatorium.records.conversion import conversion_factor
 
 _FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
 
@@ -51,24 +52,9 @@ def column(table: Any, name: str, unit: str = "", allow_nan: bool = False) -> Fl
     given = getattr(values, "unit", None)
     array = floats(getattr(values, "value", values) if given is not None else values, name)
     if given is not None and unit and str(given) != unit:
-        array = array * _conversion(name, str(given), unit)
+        array = array * conversion_factor(given, unit, f"Column {name!r}")
     finite(array, f"column {name!r}", allow_nan)
     return array
-
-
-def _conversion(name: str, given: str, wanted: str) -> float:
-    from astropy import units
-
-    try:
-        source = units.Unit(given)
-        if hasattr(source, "physical_unit"):  # no factor converts magnitudes, dex or decibels
-            raise ValueError("it is logarithmic; convert before")
-        return float(source.to(units.Unit(wanted)))
-    except (ValueError, TypeError, units.UnitConversionError) as error:
-        raise InputError(
-            f"Column {name!r} is in {given!r}, but {wanted!r} is needed, and it cannot be "
-            f"converted: {error}"
-        ) from error
 
 
 def columns(table: Any, names: tuple[str, ...], units: tuple[str, ...], **how: Any) -> FloatArray:

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from numpy.polynomial.chebyshev import chebvander
 
-from equatorium.checks import FloatArray
+from equatorium.checks import FloatArray, floats
 from equatorium.errors import InputError
 
 _MAD = 1.4826  # median absolute deviations in a standard deviation
@@ -45,6 +45,9 @@ def continuum_of(
         If a spectrum has too few observed pixels, or its continuum is not positive; if the degree
         is no whole number >= 0, or `low` or `high` not positive.
     """
+    for name, clip in (("low", low), ("high", high)):
+        if floats(clip, name).ndim:
+            raise InputError(f"{name} must be one number, but it is {clip!r}.")
     whole = isinstance(degree, Integral) and not isinstance(degree, bool)
     if not (whole and degree >= 0 and low > 0 and high > 0):
         raise InputError(

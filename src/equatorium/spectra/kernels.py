@@ -31,6 +31,10 @@ class Kernel(Operator):
     def transfer(self, f: FloatArray, values: Values) -> npt.NDArray[np.complex128]:
         """Give the transform (m, len(f)) of the kernel at frequencies f, in s/km."""
 
+    @abstractmethod
+    def reach(self, values: Values) -> FloatArray:
+        """Give how far (m,) the kernel moves light, in km/s."""
+
     def apply(self, wavelength: FloatArray, prediction: Gaussian, values: Values) -> Gaussian:
         """Convolve mean and covariance."""
         return convolved([self], wavelength, prediction, values)
@@ -49,6 +53,10 @@ class RadialVelocity(Kernel):
         """Give a phase."""
         shift = SPEED_OF_LIGHT * log_shift(values["v"])
         return np.asarray(np.exp(-2j * np.pi * np.multiply.outer(shift, f)), dtype=np.complex128)
+
+    def reach(self, values: Values) -> FloatArray:
+        """Give the shift."""
+        return np.asarray(SPEED_OF_LIGHT * np.abs(log_shift(values["v"])))
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,10 @@ class Rotation(Kernel):
         profile = ((1 - e) * disc + e * dark) * (2 / (1 - e / 3))
         return np.asarray(profile, dtype=np.complex128)
 
+    def reach(self, values: Values) -> FloatArray:
+        """Give vsini, half the width of the profile."""
+        return values["vsini"]
+
 
 @dataclass(frozen=True)
 class LineSpread(Kernel):
@@ -114,9 +126,13 @@ class LineSpread(Kernel):
                 f"A resolution lies above 0 and up to the {self.native:g} of the model spectra, "
                 f"which cannot be sharpened; it is {R.min():g} to {R.max():g}."
             )
-        sigma = SPEED_OF_LIGHT / _FWHM * np.sqrt(R**-2.0 - self.native**-2.0)
-        gauss = np.exp(-2 * np.square(np.pi * np.multiply.outer(sigma, f)))
+        gauss = np.exp(-2 * np.square(np.pi * np.multiply.outer(self.reach(values) / _FWHM, f)))
         return np.asarray(gauss, dtype=np.complex128)
+
+    def reach(self, values: Values) -> FloatArray:
+        """Give the full width at half maximum."""
+        R = values["resolution"]
+        return np.asarray(SPEED_OF_LIGHT * np.sqrt(R**-2.0 - self.native**-2.0))
 
 
 def convolved(
@@ -125,12 +141,20 @@ def convolved(
     """Apply kernels that follow each other by one transform.
 
     The spectrum counts as periodic: its ends are joined by a smooth bridge of a tenth of its
-    length. Pixels closer to an end than a kernel reaches mean little.
+    length. Pixels closer to an end than a kernel reaches mean little; one that reaches further
+    than the spectrum is long is an InputError.
     """
     step, p = velocity_step(wavelength), wavelength.size
     n = next_fast_len(p + max(int(_PADDING * p), 8), real=True)
     f = rfftfreq(n, step)
     transfer = np.prod([kernel.transfer(f, values) for kernel in kernels], axis=0)
+    for kernel in kernels:
+        if (kernel.reach(values) > p * step).any():
+            raise InputError(
+                f"{type(kernel).__name__} reaches as far as {kernel.reach(values).max():g} km/s, "
+                f"beyond the {p * step:g} km/s of the spectrum. Narrow the prior of "
+                f"{', '.join(kernel.names)}."
+            )
     bridge = 0.5 + 0.5 * np.cos(np.pi * np.arange(1, n - p + 1) / (n - p + 1))
 
     def linear(rows: FloatArray) -> FloatArray:

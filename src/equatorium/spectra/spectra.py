@@ -22,7 +22,7 @@ from equatorium.spectra.exchange import (
     to_specutils,
 )
 from equatorium.spectra.resampling import check_reach, conserved, resampled_rows
-from equatorium.spectra.values import spread_to, value_in, weights_of
+from equatorium.spectra.values import number_in, spread_to, value_in, weights_of
 from equatorium.spectra.wavelength import (
     air_to_vacuum,
     increasing,
@@ -208,7 +208,7 @@ class Spectra(Record):
 
     def select(self, low: Any, high: Any) -> Self:
         """Keep the pixels whose centres lie in a closed range of wavelengths."""
-        low, high = (value_in(end, self.unit, "a wavelength") for end in (low, high))
+        low, high = (number_in(end, self.unit, "a wavelength") for end in (low, high))
         inside = (self.wavelength >= low) & (self.wavelength <= high)
         if inside.sum() < 2:
             raise InputError(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from equatorium.checks import instance, matrix
+from equatorium.checks import FloatArray, floats, instance, matrix
 from equatorium.emulate.surrogate import Surrogate
 from equatorium.errors import InputError
 from equatorium.interfaces.emulator import Emulator
@@ -33,8 +33,8 @@ class SpectralModel:
         Its outputs have the coordinate ``wavelength``, for shifts and broadening with even steps in
         the logarithm (`log_wavelengths`).
     wavelength : array_like or Quantity, shape (q,)
-        Observed pixels, in the unit of the outputs; those of the model by default, to whose ends
-        shifts and kernels bring what is no spectrum. Flux is averaged over the width of each.
+        Observed pixels, in the unit of the outputs; by default those of the model that are `margin`
+        away from its ends. Flux is averaged over the width of each.
     operators : sequence of Operator
         In the order in which they act.
     margin : float
@@ -77,10 +77,12 @@ class SpectralModel:
         self.names = unique_names((*surrogate.space.names, *own), "parameters")
         self._grid = increasing(surrogate.outputs.coords["wavelength"])
         self._check_units()
-        if not 0 <= margin < np.inf:
+        if floats(margin, "margin").ndim or not 0 <= margin < np.inf:
             raise InputError(f"margin must be a number of km/s >= 0, but it is {margin!r}.")
         unit = surrogate.outputs.units.get("wavelength", "")
-        given = self._grid if wavelength is None else value_in(wavelength, unit, "wavelength")
+        given = (
+            self._inside(margin) if wavelength is None else value_in(wavelength, unit, "wavelength")
+        )
         self.wavelength = increasing(given)
         if not np.array_equal(self._grid, self.wavelength):
             self._check_range(margin)
@@ -143,7 +145,7 @@ class SpectralModel:
 
     def _check_shifts(self, values: Values) -> None:
         """Kernels are periodic: what is shifted in from beyond an end is no spectrum."""
-        if "v" not in values or np.array_equal(self._grid, self.wavelength):
+        if "v" not in values:
             return
         edges, (first, last) = pixel_edges(self._grid), pixel_bounds(self.wavelength)
         room = np.log([last[-1] / edges[-1], first[0] / edges[0]])
@@ -152,8 +154,17 @@ class SpectralModel:
         if not ((v >= low) & (v <= high)).all():
             raise InputError(
                 f"The emulated spectra leave room for velocities from {low:.6g} to {high:.6g} "
-                f"km/s, but v is {v.min():g} to {v.max():g}. Narrow its prior, or leave pixels out."
+                f"km/s, but v is {v.min():g} to {v.max():g}. Narrow its prior, or "
+                "leave pixels out: margin=, wavelength=."
             )
+
+    def _inside(self, margin: float) -> FloatArray:
+        """Emulated pixels that a margin leaves, but for rounding."""
+        reach, edges = np.exp(margin / SPEED_OF_LIGHT), pixel_edges(self._grid)
+        inside = (edges[:-1] >= edges[0] * reach) & (edges[1:] <= edges[-1] / reach)
+        if inside.sum() < 2:
+            raise InputError(f"A margin of {margin:g} km/s leaves no two of the emulated pixels.")
+        return np.asarray(self._grid[inside])
 
     def _check_range(self, margin: float) -> None:
         reach = np.exp(margin / SPEED_OF_LIGHT)

@@ -6,6 +6,7 @@ import numpy as np
 
 from equatorium.checks import FloatArray, finite, floats
 from equatorium.errors import InputError, ShapeError
+from equatorium.records.conversion import conversion_factor
 
 
 def value_in(x: Any, unit: str, name: str, power: int = 1) -> FloatArray:
@@ -21,20 +22,16 @@ def value_in(x: Any, unit: str, name: str, power: int = 1) -> FloatArray:
     given = getattr(x, "unit", None)
     if given is None or (str(given) == unit and power == 1):  # also a unit that nobody knows
         return floats(getattr(x, "value", x), name)
-    from astropy import units
+    array = floats(getattr(x, "value", x), name)
+    return np.asarray(array * conversion_factor(given, unit, name, power))
 
-    try:
-        source = units.Unit(given)
-        if hasattr(source, "physical_unit"):  # no factor converts magnitudes, dex or decibels
-            raise ValueError(f"it is logarithmic; convert before, {name}.physical is linear")
-        factor = source.to(units.Unit(unit) ** power)
-    except (TypeError, ValueError) as error:  # not convertible, or unknown
-        wanted = f"{unit or 'numbers without a unit'}" + (f" to the {power}" if power != 1 else "")
-        raise InputError(
-            f"{name} is in '{given}', but {wanted} is needed, and it cannot be converted: {error}"
-        ) from error
-    # Factors are powers of ten, but for the last digit: 502 nm is not 5019.999999999999.
-    return np.asarray(floats(getattr(x, "value", x), name) * float(f"{factor:.15g}"))
+
+def number_in(x: Any, unit: str, name: str) -> float:
+    """Give one number in `unit`; see `value_in`."""
+    array = value_in(x, unit, name)
+    if array.ndim:
+        raise ShapeError(f"{name} must be one number, but its shape is {array.shape}.")
+    return float(array)
 
 
 def spread_to(shape: tuple[int, ...], array: Any, name: str) -> Any:
