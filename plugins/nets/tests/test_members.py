@@ -11,7 +11,13 @@ from torch import nn
 import equatorium as eq
 import equatorium_nets.cnn as convolutional
 from equatorium.errors import InputError, NotSavableError, ShapeError
-from equatorium_nets.fitting import example_shape, held_out, output_units, seeds_of
+from equatorium_nets.fitting import (
+    example_shape,
+    held_out,
+    output_units,
+    seeds_of,
+    state_without_module,
+)
 from equatorium_nets.heads import best_temperature, best_widening
 from equatorium_nets.layers import network
 from equatorium_nets.members import Members
@@ -324,6 +330,19 @@ def test_what_was_changed_after_the_fit_is_not_saved(made, change, tmp_path):
     assert getattr(eq.load(path), name) == change[name]
 
 
+@pytest.mark.parametrize("written", [[1, 2, 2], np.array([1, 2, 2]), (1, 2, np.int64(2))])
+def test_the_same_numbers_written_otherwise_are_no_change(written, tmp_path):
+    X = np.random.default_rng(0).normal(size=(9, 4))
+    how = {**TINY, "layers": "conv(2, 2)"}
+    model = convolutional.CNN(**how, shape=(1, 2, 2)).fit(X, X[:, 0])
+    if not isinstance(written, np.ndarray):
+        model.set_params(shape=written).save(tmp_path / "net.h5")
+        np.testing.assert_array_equal(eq.load(tmp_path / "net.h5").predict(X), model.predict(X))
+    assert state_without_module(model.set_params(shape=written), vars(model))
+    with pytest.raises(NotSavableError, match=r"shape was \[1, 2, 2\] .* is \[2, 2, 1\]"):
+        model.set_params(shape=(2, 2, 1)).save(tmp_path / "net.h5")
+
+
 def test_images_that_are_not_flat_are_told_how_to_be():
     X = np.zeros((6, 5, 4))
     for kind in (convolutional.CNN, RNN):
@@ -338,3 +357,6 @@ def test_networks_that_are_not_there_yet_have_no_members_and_no_device():
         MLP(**TINY).to_device("cpu")
     with pytest.raises(NotFittedError):
         print(MLP(**TINY).members_)
+    for ask in (lambda: VAE().to_device("cpu"), lambda: VAE().sample(1), lambda: VAE().scatter):
+        with pytest.raises(NotFittedError):
+            ask()

@@ -40,8 +40,8 @@ class Backbone(nn.Module):
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply the module."""
-        return self.module(x)  # type: ignore[no-any-return]
+        """Apply the module to a copy: it may begin in place, and members share their examples."""
+        return self.module(x.clone())  # type: ignore[no-any-return]
 
 
 def network(layers: str, shape: Sequence[int], outputs: int) -> nn.Sequential:
