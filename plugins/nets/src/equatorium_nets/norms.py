@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 Tensor = torch.Tensor
-_NARROW = 8  # channels of a group from which PyTorch's own is faster
+_NARROW = 4  # channels of a group from which PyTorch's own is as fast
 
 
 def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
