@@ -144,7 +144,7 @@ class Model(BaseEstimator, ABC):
         except ValueError as error:
             raise InputError(str(error)) from error
         except TypeError as error:
-            if "NA" not in str(error):
+            if not any(words in str(error) for words in ("value of NA", "NAType")):
                 raise
             raise InputError(  # pandas.NA is neither equal nor unequal to anything
                 f"{'X or y' if 'y' in how else 'X'} has missing values that are pandas.NA: leave "

@@ -18,12 +18,12 @@ def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float)
 
 
 class _ChannelsLast(torch.autograd.Function):
-    r"""Sums over places first, which are as long as there are channels, and then over a group.
+    r"""Sums over places first, all channels at once, and then over the channels of a group.
 
     .. math:: y = x\, a_{bc} + s_{bc}, \qquad a = w / \sqrt{v + \epsilon}, \quad s = b - m a
 
     with the mean m and the variance v of the group. PyTorch goes through each group by itself, and
-    takes twice as long where it has two channels.
+    takes twice as long where a group has two channels.
     """
 
     @staticmethod
