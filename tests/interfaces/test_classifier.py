@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -60,3 +61,15 @@ def test_labels_that_are_missing_or_of_several_kinds_are_refused(wrong):
     y = np.tile(wrong if isinstance(wrong, np.ndarray) else np.array(wrong, dtype=object), 2)
     with pytest.raises(errors.InputError, match="leave out rows without one"):
         Bayes().fit(np.arange(2.0 * len(y)).reshape(-1, 2), y)
+
+
+def test_missing_values_of_pandas_are_refused():
+    pd = pytest.importorskip("pandas")
+    X, gap = np.eye(3), np.array([[0, 1, pd.NA]] * 3, dtype=object)
+    for y in (["a", pd.NA, "b"], pd.array(["a", pd.NA, "b"], dtype="string")):
+        with pytest.raises(errors.InputError, match=r"pandas\.NA: leave out their rows"):
+            Bayes().fit(X, y)
+    with pytest.raises(errors.InputError, match=r"X has missing values that are pandas\.NA"):
+        Bayes().fit(X, ["a", "b", "b"]).predict(gap)
+    with pytest.raises(TypeError):  # whatever else scikit-learn refuses by type
+        Bayes().fit(sparse.csr_array(X), ["a", "b", "b"])

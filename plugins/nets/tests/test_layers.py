@@ -1,7 +1,9 @@
 """An architecture in words is the one that PyTorch, and the papers, mean."""
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from equatorium.errors import InputError
 from equatorium_nets.layers import network, shapes
@@ -66,3 +68,19 @@ def test_what_is_wrong_is_named(layers, shape, says):
     with pytest.raises(InputError) as caught:
         network(layers, shape, 1)
     assert says in str(caught.value)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    plan = network("dropout(0.3)", (20000,), 1)[0]
+    torch.manual_seed(0)
+    x = torch.ones((3, 20000), requires_grad=True)
+    out = plan(x)
+    (slope,) = torch.autograd.grad(out.sum(), x)
+    assert slope.equal(out.detach())
+    kept = out[out > 0]
+    np.testing.assert_allclose(kept.detach(), 1 / 0.7, rtol=1e-6)
+    dropped = out.numel() - len(kept)
+    low, high = stats.binom(out.numel(), 0.3).interval(0.99)
+    assert low < dropped < high < stats.binom(out.numel(), 0.31).ppf(0.005)
+    assert not (network("dropout(1)", (9,), 1)[0](torch.ones(2, 9))).any()
+    assert plan.eval()(x).equal(x)

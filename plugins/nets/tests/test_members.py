@@ -6,15 +6,23 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
+from torch import nn
 
 import equatorium as eq
 import equatorium_nets.cnn as convolutional
 from equatorium.errors import InputError, NotSavableError, ShapeError
-from equatorium_nets.fitting import example_shape, held_out, output_units, seeds_of
+from equatorium_nets.fitting import (
+    example_shape,
+    held_out,
+    output_units,
+    seeds_of,
+    state_without_module,
+)
 from equatorium_nets.heads import best_temperature, best_widening
 from equatorium_nets.layers import network
 from equatorium_nets.members import Members
 from equatorium_nets.mlp import MLP, MLPClassifier
+from equatorium_nets.norms import group_norm
 from equatorium_nets.resnet import ResNet
 from equatorium_nets.rnn import RNN
 from equatorium_nets.vae import VAE
@@ -195,6 +203,9 @@ def test_many_rows_go_through_in_blocks():
         ("conv(4, 5, 2) norm silu pool(3, 2, 1) conv(6, 3) average", (1, 40)),
         ("conv(4, 3) average(2) flatten flatten dense(3)", (1, 6, 6)),
         ("conv(4, 3, 2) relu flatten", (1, 40, 40)),  # too large for groups
+        # Poolings before what falls, and before what does not.
+        ("conv(4, 3) leaky(-1) pool(2) conv(4, 2) norm relu tanh pool(2) leaky", (2, 9, 9)),
+        ("conv(16, 3, 1, 1) norm logistic pool(2, 1, 1)", (1, 6, 6)),
     ],
 )
 def test_convolutions_of_all_members_at_once_are_those_of_each(layers, shape):
@@ -211,6 +222,32 @@ def test_convolutions_of_all_members_at_once_are_those_of_each(layers, shape):
         alone.square().sum().backward()
         for together, own in zip(members.weights, plain.parameters(), strict=True):
             np.testing.assert_allclose(together.grad[k], own.grad, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("groups", [1, 4, 12])
+def test_a_norm_of_few_channels_is_that_of_pytorch(groups):
+    rng = np.random.default_rng(0)
+    x, slope = torch.from_numpy(rng.normal(3.0, 1.0, size=(2, 5, 12, 4, 3)))
+    x = x.to(memory_format=torch.channels_last).requires_grad_()
+    of = [x, *(torch.from_numpy(rng.normal(size=12)).requires_grad_() for _ in range(2))]
+    both = [f(x, groups, *of[1:], 0.1) for f in (group_norm, nn.functional.group_norm)]
+    assert ("ChannelsLast" in type(both[0].grad_fn).__name__) == (groups > 1)
+    pairs = [both, *zip(*(torch.autograd.grad(y, of, slope) for y in both), strict=True)]
+    for found, right in pairs:
+        np.testing.assert_allclose(found.detach(), right.detach(), atol=1e-11)
+
+
+def test_a_norm_of_few_channels_is_as_exact_as_pytorchs():
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.normal(30.0, 1.0, size=(50, 4, 8, 8)))
+    x = x.to(memory_format=torch.channels_last)
+    one, zero = torch.ones(4), torch.zeros(4)
+    truth = nn.functional.group_norm(x, 2, one.double(), zero.double())
+    errors = [
+        float((f(x.float(), 2, one, zero, 1e-5) - truth).abs().max())
+        for f in (group_norm, nn.functional.group_norm)
+    ]
+    assert errors[0] < 2 * errors[1] + 1e-6
 
 
 def test_a_huge_network_is_not_built_to_be_measured():
@@ -293,6 +330,19 @@ def test_what_was_changed_after_the_fit_is_not_saved(made, change, tmp_path):
     assert getattr(eq.load(path), name) == change[name]
 
 
+@pytest.mark.parametrize("written", [[1, 2, 2], np.array([1, 2, 2]), (1, 2, np.int64(2))])
+def test_the_same_numbers_written_otherwise_are_no_change(written, tmp_path):
+    X = np.random.default_rng(0).normal(size=(9, 4))
+    how = {**TINY, "layers": "conv(2, 2)"}
+    model = convolutional.CNN(**how, shape=(1, 2, 2)).fit(X, X[:, 0])
+    if not isinstance(written, np.ndarray):
+        model.set_params(shape=written).save(tmp_path / "net.h5")
+        np.testing.assert_array_equal(eq.load(tmp_path / "net.h5").predict(X), model.predict(X))
+    assert state_without_module(model.set_params(shape=written), vars(model))
+    with pytest.raises(NotSavableError, match=r"shape was \[1, 2, 2\] .* is \[2, 2, 1\]"):
+        model.set_params(shape=(2, 2, 1)).save(tmp_path / "net.h5")
+
+
 def test_images_that_are_not_flat_are_told_how_to_be():
     X = np.zeros((6, 5, 4))
     for kind in (convolutional.CNN, RNN):
@@ -307,3 +357,6 @@ def test_networks_that_are_not_there_yet_have_no_members_and_no_device():
         MLP(**TINY).to_device("cpu")
     with pytest.raises(NotFittedError):
         print(MLP(**TINY).members_)
+    for ask in (lambda: VAE().to_device("cpu"), lambda: VAE().sample(1), lambda: VAE().scatter):
+        with pytest.raises(NotFittedError):
+            ask()

@@ -11,6 +11,7 @@ from equatorium_nets.backbones import BACKBONES, register_backbone
 from equatorium_nets.layers import network, shapes
 from equatorium_nets.mlp import MLP
 from equatorium_nets.resnet import ResNet, ResNetClassifier, residual_layers
+from equatorium_nets.saliency import saliency
 
 
 def count(blocks, outputs=1000):
@@ -146,3 +147,30 @@ def test_a_module_that_a_user_keeps_stays_as_it_is(backbone):
     found = MLP(**how).fit(X, X[:, 0]).predict(X)
     assert kept.training and all(w.equal(kept.state_dict()[n]) for n, w in before.items())
     np.testing.assert_array_equal(found, MLP(**how).fit(X, X[:, 0]).predict(X))
+
+
+class Hasty(nn.Module):
+    """Changes in place what it is given."""
+
+    def __init__(self, in_place):
+        super().__init__()
+        self.cut, self.last = nn.ReLU(inplace=in_place), nn.Linear(3, 2)
+        with torch.no_grad():
+            self.last.weight.copy_(torch.arange(6.0).reshape(2, 3) / 6)
+            self.last.bias.zero_()
+
+    def forward(self, x):
+        return self.last(self.cut(x.mul_(2.0) if self.cut.inplace else 2.0 * x))
+
+
+@pytest.mark.parametrize("layers", ["pretrained", "dense(3) tanh pretrained relu"])
+def test_a_module_that_begins_in_place_learns_what_another_does(backbone, layers):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    how = {"layers": layers, "epochs": 2, "n_members": 2, "random_state": 0, "adversarial": 0.1}
+    found = []
+    for in_place in (True, False):
+        register_backbone("pretrained", lambda in_place=in_place: Hasty(in_place))
+        model = MLP(**how).fit(X, X[:, 0])
+        found.append([model.predict(X), saliency(model, X[:5])])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)

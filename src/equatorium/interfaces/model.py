@@ -143,6 +143,13 @@ class Model(BaseEstimator, ABC):
             checked = validate_data(self, X, reset=reset, dtype=np.float64, **how)
         except ValueError as error:
             raise InputError(str(error)) from error
+        except TypeError as error:
+            if not any(words in str(error) for words in ("value of NA", "NAType")):
+                raise
+            raise InputError(  # pandas.NA is neither equal nor unequal to anything
+                f"{'X or y' if 'y' in how else 'X'} has missing values that are pandas.NA: leave "
+                f"out their rows, or, where X may have gaps, put numpy.nan for them. ({error})"
+            ) from error
         if reset:
             self._forget(keep=("n_features_in_", "feature_names_in_"))
         return checked

@@ -210,7 +210,7 @@ def _checkpoint(
     if model.random_state is None:
         raise errors.InputError("a training with a checkpoint needs a seed: give random_state=0.")
     options = model.get_params(deep=False)
-    identity = {name: repr(value) for name, value in options.items() if name not in _INCIDENTAL}
+    identity = {name: _written(v) for name, v in options.items() if name not in _INCIDENTAL}
     return Checkpoint(
         model.checkpoint,
         {
@@ -280,7 +280,16 @@ def state_without_module(model: Any, state: Mapping[str, Any]) -> dict[str, Any]
 
 def _shaping(model: Any) -> dict[str, str]:
     options = model.get_params(deep=False)
-    return {name: repr(value) for name, value in options.items() if name in _SHAPING}
+    return {name: _written(value) for name, value in options.items() if name in _SHAPING}
+
+
+def _written(value: Any) -> str:
+    """Write an option so that a tuple, a list and an array of the same numbers are the same."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return repr(value)
 
 
 def checked_history(state: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from equatorium_nets.process import borrowed
 from equatorium_nets.recurrent import gru, regular
 
 _LARGEST = 1e9
+_LEAST = 1e-9  # share that is kept, where it is divided by
 _TO_MAPS = (
     "Give shape=(channels, length), (channels, height, width), or (steps, channels) of a series; "
     "what makes vectors of them stands behind it."
@@ -40,8 +41,18 @@ class Backbone(nn.Module):
         return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply the module."""
-        return self.module(x)  # type: ignore[no-any-return]
+        """Apply the module to a copy: it may begin in place, and members share their examples."""
+        return self.module(x.clone())  # type: ignore[no-any-return]
+
+
+class Dropout(nn.Dropout):
+    """Compares uniform numbers with the share: on the CPU in half the time of Bernoulli's."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Drop numbers, if in training."""
+        if not self.training or x.device.type != "cpu":
+            return super().forward(x)
+        return x * (torch.rand_like(x) >= self.p) / max(1.0 - self.p, _LEAST)
 
 
 def network(layers: str, shape: Sequence[int], outputs: int) -> nn.Sequential:
@@ -208,7 +219,7 @@ def _average(shape: Shape, size: float | None = None) -> nn.Module:
 
 
 def _dropout(_: Shape, share: float) -> nn.Module:
-    return nn.Dropout(share)
+    return Dropout(share)
 
 
 def _leaky(_: Shape, slope: float = 0.01) -> nn.Module:

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from equatorium import Dense, Embedder, Gaussian, Network, state_array
 from equatorium.checks import FloatArray, Rng, floats, generator
@@ -162,8 +163,9 @@ class VAE(Network, Embedder):
             model = drawn(plan, linear, weights).to(device)
             seeded(orders, device)
             try:
+                # What the model gives is not numbers to compare, but the losses themselves.
                 self.history_ = train(
-                    model, inputs, _as_given, held, how, [orders], hide, start=True
+                    model, inputs, lambda out, _: out, held, how, [orders], hide, start=True
                 )
             except torch.linalg.LinAlgError:
                 self.history_ = {"loss": np.full(1, np.nan)}
@@ -309,6 +311,7 @@ class VAE(Network, Embedder):
             Add the scatter s that the coordinates leave; there are no measurement errors.
         rng : int, Generator or None
         """
+        check_is_fitted(self)
         if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
             raise InputError(f"size must be a whole number from 1, not {size!r}.")
         rng, p, count = generator(rng), len(self.x_center_), self.labels
@@ -324,6 +327,7 @@ class VAE(Network, Embedder):
     @property
     def scatter(self) -> float:
         """The standard deviation s that the coordinates leave, in the units of the rows."""
+        check_is_fitted(self)
         return float(self.module_.scatter2.sqrt()) * self.x_scale_
 
     def _inverse_transform(self, Z: FloatArray) -> FloatArray:
@@ -363,6 +367,7 @@ class VAE(Network, Embedder):
 
     def to_device(self, device: str) -> Self:
         """Move the weights to another device and return the model."""
+        check_is_fitted(self)
         self.module_.to(usable_device(device))
         self.device = device
         return self
@@ -393,8 +398,3 @@ class VAE(Network, Embedder):
         if module is not None:
             self.module_ = module
         return self
-
-
-def _as_given(losses: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-    """Return the losses that an autoencoder gives in place of numbers."""
-    return losses
