@@ -9,7 +9,7 @@ and S the covariance of what else errs, both in units of the predicted errors,
 A is the covariance of such errors of the inputs, and w(x) how large they are at x. Errors that
 parameters can imitate matter most where these are inferred, and a correlation that is the same
 everywhere cannot know them, for the slopes turn. A and S are those at which the errors of left-out
-runs are most likely, by expectation maximisation.
+runs are most likely, by expectation maximisation, with S drawn to the errors' correlation.
 
 References
 ----------
@@ -21,9 +21,9 @@ import numpy as np
 
 from equatorium.checks import FloatArray
 
-ROUNDS = 60  # of expectation and maximisation
+ROUNDS = 40  # of expectation and maximisation
 FIRST = 0.03  # standard deviation of an input's error to begin with, in widths of the box
-STRENGTH = 20.0  # of the prior that draws S to the errors' overall correlation, in runs
+STRENGTHS = (0.1, 1.0, 10.0)  # of the prior that draws S to the correlation, in runs a run
 PROOF = 2.0  # standard errors by which left-out errors must be likelier
 
 
@@ -49,19 +49,25 @@ def learned(
         Zeros if it is not to be seen.
     S : (k, k) array
     """
-    half = np.arange(len(errors)) % 2 == 0
-    A, S = most_likely(errors[half], slopes[half], size[half], correlation)
-    rest = errors[~half], slopes[~half], size[~half]
-    gain = log_density(*rest, A, S) - log_density(*rest, 0.0 * A, correlation)
-    if not gain.mean() > PROOF * gain.std() / np.sqrt(len(gain)):
-        return 0.0 * A, correlation
-    return most_likely(errors, slopes, size, correlation)
+    half, none = np.arange(len(errors)) % 2 == 0, np.zeros((slopes.shape[1],) * 2)
+    one, other = ([part[rows] for part in (errors, slopes, size)] for rows in (half, ~half))
+    before = log_density(*other, none, correlation)
+    found = [most_likely(*one, correlation, strength) for strength in STRENGTHS]
+    gains = [log_density(*other, *each) - before for each in found]
+    best = int(np.argmax([gain.mean() for gain in gains]))
+    if not gains[best].mean() > PROOF * gains[best].std() / np.sqrt(len(before)):
+        return none, correlation
+    return most_likely(errors, slopes, size, correlation, STRENGTHS[best])
 
 
 def most_likely(
-    errors: FloatArray, slopes: FloatArray, size: FloatArray, correlation: FloatArray
+    errors: FloatArray,
+    slopes: FloatArray,
+    size: FloatArray,
+    correlation: FloatArray,
+    strength: float,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the most likely A and S; arguments as of `learned`."""
+    """Return the most likely A and S; arguments as of `learned`, and how much S is drawn."""
     n, d = slopes.shape[:2]
     A, S = FIRST**2 * np.eye(d), correlation.copy()
     slopes = slopes * np.sqrt(size)[:, None, None]
@@ -73,7 +79,7 @@ def most_likely(
         seen = np.einsum("idp,iep->de", slopes @ precision, slopes, optimize=True)
         A = (of_inputs.T @ of_inputs + n * A - A @ seen @ A) / n
         left = n * S - S @ precision.sum(axis=0) @ S
-        S = (of_rest.T @ of_rest + left + STRENGTH * correlation) / (n + STRENGTH)
+        S = ((of_rest.T @ of_rest + left) / n + strength * correlation) / (1.0 + strength)
     return 0.5 * (A + A.T), 0.5 * (S + S.T)
 
 
