@@ -156,7 +156,7 @@ def test_parameters_of_other_units_than_the_emulators_are_refused(joint):
     likelihood.names = ("speed",)
     if joint:
         likelihood = JointLikelihood({"near": likelihood})
-    for unit in ("m / s", ""):
+    for unit in ("m / s", "", "m/s", "m s-1"):
         Posterior(of(unit), likelihood)
     with pytest.raises(InputError, match=r"'speed' is in 'km / s'.* but in 'm / s'"):
         Posterior(of("km / s"), likelihood)

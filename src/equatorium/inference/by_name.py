@@ -8,6 +8,7 @@ import numpy as np
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, UnknownNameError, did_you_mean
 from equatorium.inference.gradient import unit_slope
+from equatorium.records.conversion import same_unit
 from equatorium.records.space import Space
 
 _STEP = 1e-6  # of central differences, in the unit box of the scaled coordinates
@@ -89,7 +90,7 @@ def check_units(space: Space, likelihood: Any) -> None:
     known = getattr(getattr(likelihood, "surrogate", None), "space", None)
     for parameter in known.parameters if isinstance(known, Space) else ():
         unit = ours.get(parameter.name, "")
-        if unit and parameter.unit and unit != parameter.unit:
+        if unit and parameter.unit and not same_unit(unit, parameter.unit):
             raise InputError(
                 f"Parameter {parameter.name!r} is in {unit!r} in the space of the posterior, but "
                 f"in {parameter.unit!r} in that of the emulator. Give its range in the emulator's "
