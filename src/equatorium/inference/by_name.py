@@ -82,12 +82,13 @@ class Columns:
 
 
 def check_units(space: Space, likelihood: Any) -> None:
-    """Raise InputError where the emulator of a likelihood, or of its parts, has other units.
+    """Raise InputError where an emulator that a likelihood asks has other units.
 
     Values are picked by name alone: a speed of 3 km / s would be taken for one of 3 m / s.
     """
     ours = {parameter.name: parameter.unit for parameter in space.parameters}
-    known = getattr(getattr(likelihood, "surrogate", None), "space", None)
+    model = getattr(likelihood, "surrogate", None)
+    known = getattr(model, "space", None)
     for parameter in known.parameters if isinstance(known, Space) else ():
         unit = ours.get(parameter.name, "")
         if unit and parameter.unit and not same_unit(unit, parameter.unit):
@@ -96,6 +97,8 @@ def check_units(space: Space, likelihood: Any) -> None:
                 f"in {parameter.unit!r} in that of the emulator. Give its range in the emulator's "
                 "unit."
             )
-    parts = getattr(likelihood, "parts", None)
-    for part in parts.values() if known is None and isinstance(parts, Mapping) else ():
-        check_units(space, part)
+    if known is None:
+        parts = getattr(likelihood, "parts", None)
+        for part in (model, *(parts.values() if isinstance(parts, Mapping) else ())):
+            if part is not None:
+                check_units(space, part)

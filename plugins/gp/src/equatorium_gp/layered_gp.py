@@ -42,7 +42,8 @@ class LayeredGP(Emulator):
     Parameters
     ----------
     layer : TrendGP or None
-        What is fitted in each layer; None is `TrendGP` with a constant trend.
+        What is fitted in each layer; None is `TrendGP` with a constant trend. A `domain` of "warn"
+        or "raise" is that of the inputs.
     layers : int
         From 2: one process would be `trend-gp`.
     leading : int
