@@ -24,7 +24,7 @@ import equatorium as eq
 from benchmarks.truth_recovery import DISCREPANCY, UNSEEN, Size, runs_at, setting
 from equatorium.simulate.design import latin_hypercube
 
-SEED = 10  # those of 7 have served to develop the emulator, those of 8 and 9 to judge earlier ones
+SEED = 11  # those of 7 have served to develop the emulator, those of 8 to 10 to judge earlier ones
 FACTOR = 0.8  # of every standard deviation, in the twin that must fail
 RUNS, HELD_OUT = 3400, 200
 PARTICLES, CHUNK = 5120, 1024  # prior draws of each of eight runs, and those predicted at once

@@ -145,7 +145,8 @@ def test_what_is_no_likelihood_or_prior_is_refused(likelihood, prior):
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_parameters_of_other_units_than_the_emulators_are_refused(joint):
+@pytest.mark.parametrize("wrapped", [False, True])  # as in a model of spectra
+def test_parameters_of_other_units_than_the_emulators_are_refused(joint, wrapped):
     """Values are picked by name: 3 km / s must not be taken for 3 m / s."""
 
     def of(unit):
@@ -153,10 +154,12 @@ def test_parameters_of_other_units_than_the_emulators_are_refused(joint):
 
     likelihood = Bump(1.0, 1.0)
     likelihood.surrogate = SimpleNamespace(space=of("m / s"))
+    if wrapped:
+        likelihood.surrogate = SimpleNamespace(surrogate=likelihood.surrogate)
     likelihood.names = ("speed",)
     if joint:
         likelihood = JointLikelihood({"near": likelihood})
-    for unit in ("m / s", ""):
+    for unit in ("m / s", "", "m/s", "m s-1"):
         Posterior(of(unit), likelihood)
     with pytest.raises(InputError, match=r"'speed' is in 'km / s'.* but in 'm / s'"):
         Posterior(of("km / s"), likelihood)

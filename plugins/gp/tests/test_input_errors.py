@@ -140,3 +140,49 @@ def test_one_output_has_none():
     X = np.random.default_rng(0).random((60, 2))
     model = LayeredGP(layer=LAYER, input_errors=True).fit(X, np.tanh(8 * X[:, :1] - 4 * X[:, 1:]))
     assert not model.input_covariance_.any()
+
+
+def test_no_array_is_larger_than_its_bound():
+    """Of many outputs few runs are asked, evenly; the arrays that remain are of slopes."""
+    n, d, k = 3000, 20, 2000
+    few = input_errors.chosen(n, d, k)
+    assert len(few) >= input_errors.LEAST_RUNS and len(few) * d * k <= input_errors.MOST
+    assert few[0] == 0 and few[-1] == n - 1 and np.ptp(np.diff(few)) <= 1
+    assert_array_equal(input_errors.chosen(100, 3, 4), np.arange(100))
+
+
+def test_few_runs_many_outputs_and_slopes_of_any_size():
+    """What cannot be told is nothing; no case ends in an error of linear algebra."""
+    e, slopes, size = errors(7, 3)
+    assert not input_errors.learned(e, slopes, size, REST)[0].any()
+    e, slopes, size = errors(7, 200)
+    for unit in (1e-9, 1e9, 1e14):
+        A, _ = input_errors.learned(e, unit * slopes, size, REST)
+        assert np.isfinite(A).all()
+        flat = unit * slopes[:, :1] * np.array([[1.0], [2.0], [0.0]])  # of one combination
+        assert np.isfinite(input_errors.learned(e, flat, size, REST)[0]).all()
+    slopes[3] = np.nan
+    assert not input_errors.learned(e, slopes, size, REST)[0].any()
+
+
+def test_errors_smaller_than_predicted_are_none_of_the_inputs():
+    for seed in range(5):
+        e, slopes, size = errors(seed, 200, 0 * KNOWN)
+        e[:, 3] = 0.0  # a constant output
+        assert not input_errors.learned(0.5 * e, slopes, size, REST)[0].any()
+
+
+def test_points_within_the_box_are_never_refused():
+    """Neither for shifts, nor for what layers see beside the inputs."""
+    X = np.random.default_rng(0).random((80, 2))
+    Y = np.tanh(8.0 * (X @ [[1.0, 0.5, 1.0], [-0.6, 0.9, -1.0]] - 0.3))
+    layer = TrendGP(trend="constant", kernel="matern52", domain="raise")
+    model = LayeredGP(layer=layer, input_errors=True).fit(X, Y)
+    model.input_covariance_ = 0.3**2 * np.eye(2)
+    bars = np.ones((80, 3)), np.ones((80, 3, 3))
+    assert len(model.layers_) == 2
+    assert np.isfinite(model.predict_dist(X).variance).all()
+    assert np.isfinite(model.predict_dist_vjp(X, *bars)).all()
+    for ask in (model.predict, lambda x: model.predict_dist_vjp(x, *(bar[:1] for bar in bars))):
+        with pytest.raises(InputError, match="column 1"):
+            ask([[0.5, 1.2]])

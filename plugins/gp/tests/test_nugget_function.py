@@ -150,3 +150,18 @@ def test_states_without_it_are_understood(model):
     wrong = {**model.get_state(), "nugget_function_": np.zeros((1, 3))}
     with pytest.raises(StateError, match="nugget_function_"):
         TrendGP().set_state(wrong)
+
+
+@pytest.mark.parametrize("sharing", ["all", "each"])
+def test_a_constant_output_teaches_no_kernel(sharing):
+    """Neither where kernels are learned anew, nor where those of outputs apart begin."""
+    X, Y = runs(120, 8)
+    with_constant = np.hstack([Y, np.full((120, 1), 3.0)])
+    alone, beside = (
+        TrendGP(variance_function="nugget", sharing=sharing, kernel="matern52").fit(X, given)
+        for given in (Y, with_constant)
+    )
+    assert alone.nugget_function_.any()
+    g = len(alone.kernel_parameters_)
+    assert_allclose(beside.kernel_parameters_[:g], alone.kernel_parameters_, rtol=0.05)
+    assert_allclose(beside.predict(X)[:, 2], 3.0, rtol=1e-9)

@@ -330,6 +330,14 @@ def test_what_was_changed_after_the_fit_is_not_saved(made, change, tmp_path):
     assert getattr(eq.load(path), name) == change[name]
 
 
+def test_a_norm_of_single_pixels_is_left_to_pytorch():
+    """Two numbers of a group may be nearly equal, and a sum of squares loses what differs."""
+    x = torch.from_numpy(np.random.default_rng(0).normal(100.0, 1.0, size=(200, 8, 1, 1))).float()
+    x = x.to(memory_format=torch.channels_last)
+    given = 4, torch.ones(8), torch.zeros(8), 1e-5
+    assert group_norm(x, *given).equal(nn.functional.group_norm(x, *given))
+
+
 @pytest.mark.parametrize("written", [[1, 2, 2], np.array([1, 2, 2]), (1, 2, np.int64(2))])
 def test_the_same_numbers_written_otherwise_are_no_change(written, tmp_path):
     X = np.random.default_rng(0).normal(size=(9, 4))

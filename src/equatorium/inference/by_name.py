@@ -8,6 +8,7 @@ import numpy as np
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError, UnknownNameError, did_you_mean
 from equatorium.inference.gradient import unit_slope
+from equatorium.records.conversion import same_unit
 from equatorium.records.space import Space
 
 _STEP = 1e-6  # of central differences, in the unit box of the scaled coordinates
@@ -81,20 +82,23 @@ class Columns:
 
 
 def check_units(space: Space, likelihood: Any) -> None:
-    """Raise InputError where the emulator of a likelihood, or of its parts, has other units.
+    """Raise InputError where an emulator that a likelihood asks has other units.
 
     Values are picked by name alone: a speed of 3 km / s would be taken for one of 3 m / s.
     """
     ours = {parameter.name: parameter.unit for parameter in space.parameters}
-    known = getattr(getattr(likelihood, "surrogate", None), "space", None)
+    model = getattr(likelihood, "surrogate", None)
+    known = getattr(model, "space", None)
     for parameter in known.parameters if isinstance(known, Space) else ():
         unit = ours.get(parameter.name, "")
-        if unit and parameter.unit and unit != parameter.unit:
+        if unit and parameter.unit and not same_unit(unit, parameter.unit):
             raise InputError(
                 f"Parameter {parameter.name!r} is in {unit!r} in the space of the posterior, but "
                 f"in {parameter.unit!r} in that of the emulator. Give its range in the emulator's "
                 "unit."
             )
-    parts = getattr(likelihood, "parts", None)
-    for part in parts.values() if known is None and isinstance(parts, Mapping) else ():
-        check_units(space, part)
+    if known is None:
+        parts = getattr(likelihood, "parts", None)
+        for part in (model, *(parts.values() if isinstance(parts, Mapping) else ())):
+            if part is not None:
+                check_units(space, part)

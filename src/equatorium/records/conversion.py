@@ -34,3 +34,18 @@ def conversion_factor(given: Any, wanted: str, name: str, power: int = 1) -> flo
         ) from error
     # Factors are powers of ten, but for the last digit: 502 nm is not 5019.999999999999.
     return float(f"{factor:.15g}")
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two units are one, however they are written; what nobody knows, by its letters.
+
+    Examples
+    --------
+    >>> same_unit("km/s", "km s-1"), same_unit("km/s", "m/s"), same_unit("mugs", "mugs")
+    (True, False, True)
+    """
+    if one == other:
+        return True
+    from astropy import units
+
+    return bool(units.Unit(one, parse_strict="silent") == units.Unit(other, parse_strict="silent"))

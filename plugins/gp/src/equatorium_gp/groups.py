@@ -18,7 +18,7 @@ from equatorium_gp.fit import Budget, Objective, Problem, best_ratios, learn
 from equatorium_gp.kernels import load
 from equatorium_gp.likelihood import LEAST_NUGGET
 from equatorium_gp.noise import factorise
-from equatorium_gp.shared import Learned, Shared
+from equatorium_gp.shared import Learned, Shared, varying
 from equatorium_gp.spectral import tensor
 from equatorium_gp.trend import Basis
 
@@ -90,7 +90,9 @@ class Groups:
         every = np.concatenate(list(self.columns))
         a, b, _ = self.declared(every)
         problem = self.problem(every, a, b)
-        _, _, (nugget, noise) = learn(kernel, problem, budget, rng)
+        varies = varying(problem)
+        taught = problem.of_outputs(varies) if varies.any() else problem
+        _, _, (nugget, noise) = learn(kernel, taught, budget, rng)
         few = problem.some(budget.n_subset, rng)
         if b is not None:
             best = np.maximum(best_ratios(kernel, few, nugget), LEAST_NUGGET)

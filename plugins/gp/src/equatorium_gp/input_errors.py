@@ -18,13 +18,23 @@ References
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from equatorium.checks import FloatArray
 
+LEAST_RUNS = 30  # fewer tell nothing of how inputs err
+MOST = 4_000_000  # numbers of an array of all slopes: beyond, fewer runs do
 ROUNDS = 40  # of expectation and maximisation
 FIRST = 0.03  # standard deviation of an input's error to begin with, in widths of the box
 STRENGTHS = (0.1, 1.0, 10.0)  # of the prior that draws S to the correlation, in runs a run
+ROUNDING = 1e-13  # of sums that must stay positive definite
 PROOF = 2.0  # standard errors by which left-out errors must be likelier
+
+
+def chosen(n: int, d: int, k: int) -> npt.NDArray[np.intp]:
+    """Choose the runs of n, evenly, whose slopes of k components by d inputs fit into memory."""
+    most = max(MOST // (d * max(d, k)), LEAST_RUNS)
+    return np.linspace(0, n - 1, min(n, most)).round().astype(np.intp)
 
 
 def learned(
@@ -49,14 +59,20 @@ def learned(
         Zeros if it is not to be seen.
     S : (k, k) array
     """
-    half, none = np.arange(len(errors)) % 2 == 0, np.zeros((slopes.shape[1],) * 2)
-    one, other = ([part[rows] for part in (errors, slopes, size)] for rows in (half, ~half))
-    before = log_density(*other, none, correlation)
-    found = [most_likely(*one, correlation, strength) for strength in STRENGTHS]
-    gains = [log_density(*other, *each) - before for each in found]
-    best = int(np.argmax([gain.mean() for gain in gains]))
-    if not gains[best].mean() > PROOF * gains[best].std() / np.sqrt(len(before)):
-        return none, correlation
+    n, d = slopes.shape[:2]
+    nothing = np.zeros((d, d)), correlation
+    if n < LEAST_RUNS or not all(np.isfinite(part).all() for part in (errors, slopes, size)):
+        return nothing
+    half = np.arange(n) % 2 == 0
+    first, rest = ((errors[part], slopes[part], size[part]) for part in (half, ~half))
+    densities = [log_density(*rest, *most_likely(*first, correlation, by)) for by in STRENGTHS]
+    best = int(np.argmax([density.mean() for density in densities]))
+    # Also of another S alone, lest errors that are smaller than predicted pass for those of inputs.
+    squares = first[0].T @ first[0]
+    for S in (correlation, *(_drawn(squares, len(first[0]), correlation, by) for by in STRENGTHS)):
+        gain = densities[best] - log_density(*rest, np.zeros((d, d)), S)
+        if not gain.mean() > PROOF * gain.std() / np.sqrt(len(gain)):
+            return nothing
     return most_likely(errors, slopes, size, correlation, STRENGTHS[best])
 
 
@@ -68,18 +84,17 @@ def most_likely(
     strength: float,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the most likely A and S; arguments as of `learned`, and how much S is drawn."""
-    n, d = slopes.shape[:2]
-    A, S = FIRST**2 * np.eye(d), correlation.copy()
+    n, d, k = slopes.shape
+    A, S = FIRST**2 * np.eye(d), correlation
     slopes = slopes * np.sqrt(size)[:, None, None]
     for _ in range(ROUNDS):
-        precision = np.linalg.inv(_total(slopes, A, S))
-        white = np.einsum("ipq,iq->ip", precision, errors)
-        # Given the errors, each part has this mean, and its covariance less what they tell of it.
-        of_inputs, of_rest = np.einsum("idp,ip->id", slopes, white) @ A, white @ S
-        seen = np.einsum("idp,iep->de", slopes @ precision, slopes, optimize=True)
-        A = (of_inputs.T @ of_inputs + n * A - A @ seen @ A) / n
-        left = n * S - S @ precision.sum(axis=0) @ S
-        S = ((of_rest.T @ of_rest + left) / n + strength * correlation) / (1.0 + strength)
+        root = roots(A)
+        moved, mean, half = _explained(errors, slopes, root, S)
+        # Both are sums of squares: what is found given the errors, and how uncertain that is.
+        A = root @ (mean.T @ mean + np.einsum("ide,ife->df", half, half)) @ root.T / n
+        rest = errors - np.einsum("idk,id->ik", moved, mean)
+        unsure = (np.swapaxes(half, 1, 2) @ moved).reshape(-1, k)
+        S = _drawn(rest.T @ rest + unsure.T @ unsure, n, correlation, strength)
     return 0.5 * (A + A.T), 0.5 * (S + S.T)
 
 
@@ -87,12 +102,45 @@ def log_density(
     errors: FloatArray, slopes: FloatArray, size: FloatArray, A: FloatArray, S: FloatArray
 ) -> FloatArray:
     """Log density (n,) of errors, but for a constant."""
-    root = np.linalg.cholesky(_total(slopes * np.sqrt(size)[:, None, None], A, S))
-    white = np.linalg.solve(root, errors[:, :, None])[:, :, 0]
-    log_size = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    return np.asarray(-0.5 * (white**2).sum(axis=1) - log_size)
+    slopes = slopes * np.sqrt(size)[:, None, None]
+    moved, mean, half = _explained(errors, slopes, roots(A), S)
+    root = np.linalg.cholesky(S)
+    rest = np.linalg.solve(root, (errors - np.einsum("idk,id->ik", moved, mean)).T)
+    log_size = np.log(np.diagonal(root)).sum() - np.linalg.slogdet(half)[1]
+    return np.asarray(-0.5 * ((rest**2).sum(axis=0) + (mean**2).sum(axis=1)) - log_size)
 
 
-def _total(slopes: FloatArray, A: FloatArray, S: FloatArray) -> FloatArray:
-    """Covariances (n, k, k) of errors."""
-    return np.asarray(S + np.swapaxes(slopes, 1, 2) @ (A @ slopes))
+def roots(A: FloatArray) -> FloatArray:
+    """Independent errors of the inputs (d, d), one a column, whose covariance is A."""
+    value, vector = np.linalg.eigh(A)
+    return np.asarray(vector * np.sqrt(np.maximum(value, 0.0)))
+
+
+def _drawn(squares: FloatArray, n: int, correlation: FloatArray, strength: float) -> FloatArray:
+    """Covariance of n errors from the sum of their squares (k, k), drawn to a correlation."""
+    return np.asarray((squares / n + strength * correlation) / (1.0 + strength))
+
+
+def _explained(
+    errors: FloatArray, slopes: FloatArray, root: FloatArray, S: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Explain errors by independent ones of the inputs, of size one; no (k, k) array a run.
+
+    Returns
+    -------
+    moved : (n, d, k) array
+        What these change.
+    mean : (n, d) array
+        Of them, given the errors.
+    half : (n, d, d) array
+        A root of their covariance.
+    """
+    moved = root.T @ slopes
+    told = (moved.reshape(-1, len(S)) @ np.linalg.inv(S)).reshape(moved.shape)
+    known = told @ np.swapaxes(moved, 1, 2)
+    rounding = ROUNDING * np.trace(known, axis1=1, axis2=2)
+    known = known + (1.0 + rounding)[:, None, None] * np.eye(len(root))
+    half = np.swapaxes(np.linalg.inv(np.linalg.cholesky(known)), 1, 2)
+    by_error = np.einsum("idk,ik->id", told, errors)
+    mean = np.einsum("ide,ife,if->id", half, half, by_error, optimize=True)
+    return moved, mean, half

@@ -42,7 +42,8 @@ class LayeredGP(Emulator):
     Parameters
     ----------
     layer : TrendGP or None
-        What is fitted in each layer; None is `TrendGP` with a constant trend.
+        What is fitted in each layer; None is `TrendGP` with a constant trend. A `domain` of "warn"
+        or "raise" is that of the inputs.
     layers : int
         From 2: one process would be `trend-gp`.
     leading : int
@@ -109,6 +110,8 @@ class LayeredGP(Emulator):
         error, known = (Y - left_out) @ self.loadings_, self._components(Y)
         told = (error**2).mean(axis=0) < (1.0 - EXPLAINED) * known.var(axis=0)
         self.loadings_ = self.loadings_[:, told]
+        if layer.domain in ("warn", "raise"):  # the box is that of the inputs: `_beyond`
+            layer = clone(layer).set_params(domain="ignore")
         while told.any() and len(self.layers_) < self.layers and np.isfinite(left_out).all():
             seen = np.hstack([X, self._components(left_out)])
             self.layers_.append(clone(layer).fit(seen, Y, noise=noise))
@@ -121,10 +124,11 @@ class LayeredGP(Emulator):
         """Divide what the last layer errs between the inputs and all else."""
         last = self.layers_[-1]
         process, width = last._process, self.layers_[0].width_
-        left_out = self._leading_variance(process.leave_one_out().gaussian().covariance)
+        few = input_errors.chosen(len(X), X.shape[1], self.n_outputs_)
+        errors, std, variance = (part[few] for part in process.left_out_scores())
+        left_out = process.mixing.along(variance, self.loadings_)
         self.size_ = float(left_out.mean())
-        errors, std = process.left_out_scores()
-        slopes = self._slopes(X, np.diag(STEP * width)) / STEP @ last.unmixing_
+        slopes = self._slopes(X[few], np.diag(STEP * width)) / STEP @ last.unmixing_
         A, rest = input_errors.learned(
             errors / std, slopes / std[:, None], left_out / self.size_, last.error_correlation_
         )
@@ -139,8 +143,7 @@ class LayeredGP(Emulator):
     @property
     def _shifts(self) -> FloatArray:
         """Independent errors of the inputs (d, d), one a column."""
-        value, vector = np.linalg.eigh(self.input_covariance_)
-        return np.asarray(vector * np.sqrt(np.maximum(value, 0.0)))
+        return input_errors.roots(self.input_covariance_)
 
     def _slopes(self, X: FloatArray, shifts: FloatArray) -> FloatArray:
         """Change of the mean (m, r, p) with each of r shifts of the inputs (d, r)."""
@@ -165,12 +168,18 @@ class LayeredGP(Emulator):
         return found
 
     def _predict_dist(self, X: FloatArray) -> Gaussian:
+        self._beyond(X)
         found = self.layers_[-1].predict_dist(self._inputs(X)[-1])
         if not self.input_covariance_.any():
             return found
         size = self._leading_variance(found.covariance) / self.size_
         factor = np.swapaxes(self._slopes(X, self._shifts), 1, 2) * np.sqrt(size)[:, None, None]
         return Gaussian(found.mean, found.covariance + LowRank(np.zeros(self.n_outputs_), factor))
+
+    def _beyond(self, X: FloatArray) -> None:
+        """Warn of points outside the box of the inputs, or refuse them, as the first layer does."""
+        if len(self.layers_) > 1:
+            self.layers_[0]._box.inflation(X, self.layers_[0].domain)
 
     def predict_dist_vjp(self, X: Any, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
         """Gradient (m, d) of ``sum(mean_bar * mean) + sum(cov_bar * covariance)`` by X.
@@ -183,6 +192,7 @@ class LayeredGP(Emulator):
         """
         X = self._validate_query(X)
         mean_bar, cov_bar = checked_bars(mean_bar, cov_bar, len(X), self.n_outputs_)
+        self._beyond(X)
         if not self.input_covariance_.any():
             return self._pulled(X, mean_bar, cov_bar)
         both = cov_bar + np.swapaxes(cov_bar, 1, 2)
@@ -193,22 +203,28 @@ class LayeredGP(Emulator):
         by_size = 0.5 * (slopes * by_slopes).sum(axis=(1, 2)) / self.size_
         by_slopes = size[:, None, None] * by_slopes / (2.0 * STEP)
         leading = self.loadings_ @ self.loadings_.T
-        found, none = (
-            self._pulled(X, mean_bar, cov_bar + by_size[:, None, None] * leading),
-            0 * both,
-        )
+        found = self._pulled(X, mean_bar, cov_bar + by_size[:, None, None] * leading)
         for j, shift in enumerate(STEP * shifts.T):
-            found += self._pulled(X + shift, by_slopes[:, j], none)
-            found -= self._pulled(X - shift, by_slopes[:, j], none)
+            found += self._mean_pulled(X + shift, by_slopes[:, j])
+            found -= self._mean_pulled(X - shift, by_slopes[:, j])
         return found
 
     def _pulled(self, X: FloatArray, mean_bar: FloatArray, cov_bar: FloatArray) -> FloatArray:
         """Carry gradients by the last layer's mean and covariance back through all layers."""
-        d, seen = X.shape[1], self._inputs(X)
-        bar = self.layers_[-1].predict_dist_vjp(seen[-1], mean_bar, cov_bar)
-        found, none = bar[:, :d], np.zeros((len(X), self.n_outputs_, self.n_outputs_))
+        seen = self._inputs(X)
+        return self._back(seen, self.layers_[-1].predict_dist_vjp(seen[-1], mean_bar, cov_bar))
+
+    def _mean_pulled(self, X: FloatArray, mean_bar: FloatArray) -> FloatArray:
+        """Carry gradients by the mean back through all layers, in the box of the runs or not."""
+        seen = self._inputs(X)
+        return self._back(seen, _by_mean(self.layers_[-1], seen[-1], mean_bar))
+
+    def _back(self, seen: list[FloatArray], bar: FloatArray) -> FloatArray:
+        """Carry gradients by what the last layer sees back through those before it."""
+        d = seen[0].shape[1]
+        found = bar[:, :d]
         for layer, own in zip(self.layers_[-2::-1], seen[-2::-1], strict=True):
-            bar = layer.predict_dist_vjp(own, bar[:, d:] @ self.loadings_.T, none)
+            bar = _by_mean(layer, own, bar[:, d:] @ self.loadings_.T)
             found = found + bar[:, :d]
         return np.asarray(found)
 
@@ -228,7 +244,7 @@ class LayeredGP(Emulator):
             equatorium.state_array(state, "loadings_", (p, k))
             inputs = equatorium.state_array(state, "input_covariance_", (d, d))
             size = state.get("size_")
-            if not isinstance(size, float) or not size > 0.0 or (inputs != inputs.T).any():
+            if not isinstance(size, float) or not 0.0 < size < np.inf or (inputs != inputs.T).any():
                 raise StateError("'input_covariance_' or 'size_' of LayeredGP's state is damaged.")
             if not isinstance(parts, list) or not parts:
                 raise StateError("the state of LayeredGP needs a list 'layers_'.")
@@ -243,3 +259,9 @@ class LayeredGP(Emulator):
                         f"{wanted[0]} inputs and {p} outputs, but it is {part!r:.80}."
                     )
         return super().set_state(state)
+
+
+def _by_mean(layer: TrendGP, X: FloatArray, mean_bar: FloatArray) -> FloatArray:
+    """Gradient of ``sum(mean_bar * mean)`` of a layer by X, whatever its `domain` says of them."""
+    p = mean_bar.shape[1]
+    return layer._process.pulled(X, mean_bar, np.zeros((len(X), p, p)), None)[0]

@@ -50,6 +50,12 @@ class Mixing:
             factor = (factor.reshape(-1, len(self._root)) @ self._root).reshape(factor.shape)
         return Gaussian(own, LowRank(self.least, factor))
 
+    def along(self, variance: FloatArray, directions: FloatArray) -> FloatArray:
+        """Variance (m,) of l combinations (p, l) of the outputs, added, from (m, k)."""
+        parts = np.sqrt(variance)[:, :, None] * (self.mixing @ directions)
+        root = np.eye(len(self.mixing)) if self._root is None else self._root
+        return np.asarray(np.square(root.T @ parts).sum(axis=(1, 2)))
+
     def pulled(
         self, mean_bar: FloatArray, cov_bar: FloatArray, variance: FloatArray
     ) -> tuple[FloatArray, FloatArray]:

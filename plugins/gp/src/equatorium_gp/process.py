@@ -59,10 +59,14 @@ class Process:
         (mean,) = self._joined((one.posterior.mean(x, H),) for one in self.shared)
         return np.asarray(self.mixing.center + mean @ self.mixing.mixing)
 
-    def left_out_scores(self) -> tuple[FloatArray, FloatArray]:
-        """Give the components' leave-one-out errors (n, k), and their standard deviations."""
+    def left_out_scores(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Give the components' leave-one-out errors (n, k), what is predicted of them, and of runs.
+
+        That is their standard deviations, and variances without declared noise.
+        """
         errors, std = self._joined(one.left_out_scores() for one in self.shared)
-        return errors, std
+        _, variance = self._joined(one.leave_one_out() for one in self.shared)
+        return errors, std, variance
 
     def left_out(self, fold: npt.NDArray[np.intp]) -> FloatArray:
         """Mean (n, p) of every run from those of other folds (n,)."""

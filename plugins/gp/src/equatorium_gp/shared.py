@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from equatorium.checks import FloatArray
 from equatorium_gp.correlation import variance_factor
@@ -70,10 +71,8 @@ class Shared:
         and all is learned again.
         """
         delta, ratio = (0.0 if problem.noise is None else LEAST_NUGGET), None
-        varies = np.asarray(problem.Y.std(dim=0).cpu()) > 1e-3  # a constant teaches no kernel
-        if budget is not None and varies.any():
-            taught = problem.of_outputs(varies)
-            delta, ratio, _ = learn(kernel, taught, budget, rng, start)
+        if budget is not None and (varies := varying(problem)).any():
+            delta, ratio, _ = learn(kernel, problem.of_outputs(varies), budget, rng, start)
         even = VarianceFunction.constant(problem.X.shape[1])
         shared = cls._solved(kernel, problem, delta, ratio, even)
         function = shared._errors_vary() if uneven else even
@@ -109,14 +108,15 @@ class Shared:
         ratios: FloatArray,
     ) -> float | None:
         """Learn the kernel anew with runs that are not alike; return the ratio if all share one."""
-        small = len(problem.H) <= DECOMPOSED_TO
-        if budget is not None:
+        small, varies = len(problem.H) <= DECOMPOSED_TO, varying(problem)
+        if budget is not None and varies.any():
+            problem = problem.of_outputs(varies)
             few = problem.some(budget.n_subset, rng)
             if budget.first:
                 maximise(kernel, few, np.array(START), budget.first, centre=budget.centre)
             if budget.full and small and few is not problem:
                 maximise(kernel, problem, np.array(START), budget.full, centre=budget.centre)
-        return None if small else float(np.median(ratios))
+        return None if small else float(np.median(ratios[varies] if varies.any() else ratios))
 
     @classmethod
     def _solved(
@@ -251,3 +251,8 @@ class Shared:
         """Leave-one-out errors (n, k) and their standard deviations, noise included."""
         mean, variance = self.leave_one_out()
         return self.scores - mean, np.sqrt(variance + self.declared)
+
+
+def varying(problem: Problem) -> npt.NDArray[np.bool_]:
+    """Which components vary (k,): a constant teaches no kernel."""
+    return np.asarray(problem.Y.std(dim=0).cpu()) > 1e-3

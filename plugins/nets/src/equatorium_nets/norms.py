@@ -10,8 +10,9 @@ _NARROW = 4  # channels of a group from which PyTorch's own is as fast
 
 def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """Do as `torch.nn.functional.group_norm`, to maps (B, C, ...) of any layout."""
-    narrow = weight.numel() < _NARROW * groups
-    if narrow and x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last):
+    # Single pixels lie in both orders; of these PyTorch sums in two passes, which is more accurate.
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    if last and weight.numel() < _NARROW * groups and x.device.type == "cpu":
         out: Tensor = _ChannelsLast.apply(x, groups, weight, bias, eps)
         return out
     return torch.nn.functional.group_norm(x, groups, weight, bias, eps)
