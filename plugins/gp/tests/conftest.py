@@ -7,6 +7,7 @@ what crosses over is counted. So the lines written for CUDA run where there is n
 from contextlib import nullcontext
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
@@ -122,3 +123,25 @@ def pretended():
 def cuda(request):
     """Give a context in which "cuda" is a device: a pretended one, and a real one if there is."""
     return PretendCuda if request.param == "pretended" else nullcontext
+
+
+@pytest.fixture
+def slopes():
+    """Give `predict_dist_vjp` of a model at X, and the same by central differences of size h."""
+
+    def both(model, X, h, rng):
+        p = model.n_outputs_
+        mean_bar, cov_bar = rng.normal(size=(len(X), p)), rng.normal(size=(len(X), p, p))
+
+        def total(X):
+            found = model.predict_dist(X).gaussian()
+            return (mean_bar * found.mean).sum() + (cov_bar * found.covariance.dense()).sum()
+
+        by_difference = np.empty_like(X)
+        for i, j in np.ndindex(X.shape):
+            step = np.zeros_like(X)
+            step[i, j] = h
+            by_difference[i, j] = (total(X + step) - total(X - step)) / (2 * h)
+        return model.predict_dist_vjp(X, mean_bar, cov_bar), by_difference
+
+    return both
