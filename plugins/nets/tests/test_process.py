@@ -116,6 +116,7 @@ def test_a_training_on_the_cpu_seeds_no_other_device(kind, monkeypatch):
     assert len(seeds) == 1
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_cuda_device_members_answer_and_its_generator_stays_as_it_was():
     before = torch.cuda.get_rng_state()
