@@ -37,9 +37,8 @@ NETWORKS = {
         (5, 44, 44),
         2,
     ),
-    # A 34-layer residual network (He et al. 2016) with one output. Theirs has batch norms; ours,
-    # norms of one example, with as many parameters.
-    "Wu & Boada 2019": (residual_layers(64, BLOCKS), (3, 128, 128), 1),
+    # A 34-layer residual network (He et al. 2016) with one output, and its batch norms.
+    "Wu & Boada 2019": (residual_layers(64, BLOCKS, batch=True), (3, 128, 128), 1),
     # Real and bogus transients. The paper has Net1 with three pairs (A, B), Net2 and Net3. What is
     # in them is read off two later codes with networks of these names, MeerCRAB and FRBID (Hosenie
     # et al.): of Net1 both have the same, of the others each its own; one at most is the paper's.

@@ -17,7 +17,10 @@ HOW = {"n_members": 2, "epochs": 4, "learning_rate": 1e-2, "random_state": 0}
 KINDS = {
     "mlp": ({"layers": "dense(32) silu dense(32) silu"}, 5),
     "mdn": ({"layers": "dense(32) silu"}, 5),
-    "cnn": ({"layers": "conv(8, 3, 1, 1) norm relu pool(2) flatten dense(16) relu", "shape": (1, 8, 8)}, 64),
+    "cnn": (
+        {"layers": "conv(8, 3, 1, 1) norm relu pool(2) flatten dense(16) relu", "shape": (1, 8, 8)},
+        64,
+    ),
     "rnn": ({"layers": "gru(8)", "shape": (10, 2)}, 20),
     "resnet": ({"width": 8, "blocks": (1, 1), "shape": (1, 16, 16)}, 256),
 }

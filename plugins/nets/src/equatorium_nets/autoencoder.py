@@ -22,6 +22,7 @@ from torch import nn
 from torch.func import functional_call, jvp, vmap
 
 from equatorium.errors import InputError, StateError
+from equatorium_nets.batch_norms import BatchNorm
 from equatorium_nets.layers import Backbone, network
 from equatorium_nets.linear_start import LinearStart
 from equatorium_nets.members import Members, Weights
@@ -50,6 +51,8 @@ class Autoencoder(nn.Module):
         self.decoder = network(decoder, (k + c,), p)
         if any(isinstance(part, Backbone) for part in (*self.encoder, *self.decoder)):
             raise InputError("the networks of an autoencoder begin linear, and hold no backbone.")
+        if any(isinstance(part, BatchNorm) for part in self.modules()):
+            raise InputError("the networks of an autoencoder hold no batch norms; write norm.")
         self.axes = nn.Parameter(torch.zeros(k + c, p))
         self.mean = nn.Parameter(torch.zeros(p))
         self.log_scatter = nn.Parameter(torch.zeros(1))

@@ -1,9 +1,14 @@
 """Layers over maps that depend on the shape before them: convolutions, norms, residual blocks."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
+from equatorium_nets.batch_norms import BatchNorm
+
 Shape = tuple[int, ...]
+Norm = Callable[[Shape], nn.Module]
 _GROUPS, _FEW = 8, 16
 
 
@@ -55,6 +60,11 @@ def norm(shape: Shape) -> nn.Module:
     return nn.GroupNorm(next(g for g in range(most, 0, -1) if shape[0] % g == 0), shape[0])
 
 
+def batch_norm(shape: Shape) -> nn.Module:
+    """Return the batch norm, for networks that are to be as published."""
+    return BatchNorm(shape[0])
+
+
 class Residual(nn.Module):
     """Two convolutions of width 3 with norms, added to what came in: He et al. 2016, figure 2.
 
@@ -62,7 +72,7 @@ class Residual(nn.Module):
     B). As there, convolutions that a norm follows have no bias.
     """
 
-    def __init__(self, shape: Shape, channels: int, stride: int) -> None:
+    def __init__(self, shape: Shape, channels: int, stride: int, norm: Norm = norm) -> None:
         super().__init__()
         size = tuple((s - 1) // stride + 1 for s in shape[1:])
         inner = (channels, *size)
@@ -83,8 +93,22 @@ def residual(shape: Shape, channels: float, stride: float = 1) -> nn.Module:
     return Residual(shape, whole(channels), whole(stride))
 
 
+def batch_residual(shape: Shape, channels: float, stride: float = 1) -> nn.Module:
+    """Return a residual block with batch norms."""
+    return Residual(shape, whole(channels), whole(stride), batch_norm)
+
+
 def stem(shape: Shape, channels: float) -> nn.Module:
     """Return the first layers of a residual network: a quarter of the size of the maps is left."""
+    return _stem(shape, channels, norm)
+
+
+def batch_stem(shape: Shape, channels: float) -> nn.Module:
+    """Return the same with a batch norm."""
+    return _stem(shape, channels, batch_norm)
+
+
+def _stem(shape: Shape, channels: float, norm: Norm) -> nn.Module:
     half = (whole(channels), *((s - 1) // 2 + 1 for s in shape[1:]))
     first = conv(shape, channels, 7, 2, 3, bias=False)
     return nn.Sequential(first, norm(half), nn.ReLU(), pool(half, 3, 2, 1))

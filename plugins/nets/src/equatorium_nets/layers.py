@@ -1,8 +1,8 @@
 """An architecture is a line of text: ``"conv(32, 5) leaky pool(2) flatten dense(100) relu"``.
 
 Words are taken from a closed table and nothing else is evaluated; sizes follow from the shape of
-the input, so that only what a paper states is written. None of the layers keeps running averages:
-what a network says of one example depends on no other.
+the input, so that only what a paper states is written. What a trained network says of one example
+depends on no other, batch norms included: they then go by their averages.
 """
 
 import copy
@@ -16,7 +16,18 @@ from torch import nn
 
 from equatorium.errors import InputError, did_you_mean
 from equatorium_nets.backbones import BACKBONES
-from equatorium_nets.blocks import Shape, conv, norm, pool, residual, stem, whole
+from equatorium_nets.blocks import (
+    Shape,
+    batch_norm,
+    batch_residual,
+    batch_stem,
+    conv,
+    norm,
+    pool,
+    residual,
+    stem,
+    whole,
+)
 from equatorium_nets.process import borrowed
 from equatorium_nets.recurrent import gru, regular
 
@@ -243,6 +254,9 @@ LAYERS: Mapping[str, tuple[Callable[..., nn.Module], str, tuple[int, ...]]] = Ma
         "gru": (gru, "gru(units)", (2,)),
         "regular": (regular, "regular", (2,)),
         "norm": (norm, "norm", _ANY),
+        "batch-stem": (batch_stem, "batch-stem(channels)", _MAPS),
+        "batch-residual": (batch_residual, "batch-residual(channels, stride=1)", _MAPS),
+        "batch-norm": (batch_norm, "batch-norm", _ANY),
         "flatten": (_plain(nn.Flatten), "flatten", _ANY),
         "dropout": (_dropout, "dropout(share)", _ANY),
         "relu": (_plain(nn.ReLU), "relu", _ANY),

@@ -99,6 +99,8 @@ class Members(nn.Module):
                     f"the weights {name!r} of the state must be finite, of type float32 and of "
                     f"shape (members, {', '.join(map(str, one))})."
                 )
+            if name.endswith("running_var") and (a < 0).any():
+                raise StateError(f"{name!r} of the state holds variances: none is negative.")
         return cls(
             layers, shape, outputs, {n: torch.from_numpy(arrays[n].copy()) for n in expected}
         )

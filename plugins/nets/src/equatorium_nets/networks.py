@@ -43,8 +43,9 @@ class Networks(Network, Ensemble):
         Words: ``dense(units)``, ``conv(channels, size, stride, padding)``,
         ``pool(size, stride, padding)``, ``average(size)``, ``stem(channels)``,
         ``residual(channels, stride)``, ``gru(units)``, ``regular``, ``norm``, ``flatten``,
-        ``dropout(share)``, and the activations ``relu``, ``leaky(slope)``, ``tanh``,
-        ``logistic``, ``linear``, ``silu``.
+        ``dropout(share)``, with batch norms ``batch-norm``, ``batch-stem(channels)``,
+        ``batch-residual(channels, stride)``, and the activations ``relu``, ``leaky(slope)``,
+        ``tanh``, ``logistic``, ``linear``, ``silu``.
     shape : sequence of int or None
         Shape of one example, (channels, length) or (channels, height, width), of which a row of X
         is the flat form, or (steps, channels) of a series; None: a row is a list of features.

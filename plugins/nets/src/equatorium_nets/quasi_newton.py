@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from equatorium.checks import FloatArray
 from equatorium.errors import InputError
+from equatorium_nets.batch_norms import BatchNorm
 from equatorium_nets.examples import Examples, Rows
 from equatorium_nets.members import Members
 from equatorium_nets.training import Loss, Training
@@ -40,6 +41,8 @@ def check_smooth(model: Any, plan: nn.Module) -> None:
     ]
     if any(isinstance(part, nn.Dropout) and part.p > 0 for part in plan.modules()):
         given.append("a layer 'dropout'")
+    if any(isinstance(part, BatchNorm) for part in plan.modules()):
+        given.append("batch norms")
     if given:
         raise InputError(
             f"optimiser='lbfgs' goes down one smooth loss, of all examples at once: leave out "

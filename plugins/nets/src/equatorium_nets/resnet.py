@@ -14,7 +14,7 @@ from equatorium_nets.networks import Networks
 BLOCKS = (3, 4, 6, 3)  # of the 34 layers
 
 
-def residual_layers(width: int, blocks: Sequence[int]) -> str:
+def residual_layers(width: int, blocks: Sequence[int], batch: bool = False) -> str:
     """Write a residual network in words: He et al. 2016, table 1.
 
     Parameters
@@ -23,6 +23,8 @@ def residual_layers(width: int, blocks: Sequence[int]) -> str:
         Channels of the first group of blocks; every other one has twice as many as that before it.
     blocks : sequence of int
         Blocks of each group.
+    batch : bool
+        With batch norms, as published, in place of norms of one example.
 
     Examples
     --------
@@ -36,11 +38,12 @@ def residual_layers(width: int, blocks: Sequence[int]) -> str:
             f"width={width!r} and blocks={blocks!r} must be a whole number from 1, and one for "
             f"each group of blocks."
         )
-    text = [f"stem({width})"]
+    kind = "batch-" if batch else ""
+    text = [f"{kind}stem({width})"]
     for group, count in enumerate(counts):
         channels = width * 2**group
-        text.append(f"residual({channels}{', 2' if group else ''})")
-        text += [f"residual({channels})"] * (count - 1)
+        text.append(f"{kind}residual({channels}{', 2' if group else ''})")
+        text += [f"{kind}residual({channels})"] * (count - 1)
     return " ".join([*text, "average"])
 
 

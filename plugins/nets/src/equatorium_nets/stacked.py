@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
+from equatorium_nets.batch_norms import BatchNorm, batch_norm
 from equatorium_nets.norms import group_norm
 
 Tensor = torch.Tensor
@@ -32,9 +33,9 @@ def way(plan: nn.Sequential) -> Forward:
     plan : Sequential
         The architecture; its own weights are not used.
     """
-    if all(isinstance(layer, (nn.Linear, nn.LayerNorm, *_BY_ELEMENT)) for layer in plan):
+    if all(isinstance(layer, (nn.Linear, nn.LayerNorm, BatchNorm, *_BY_ELEMENT)) for layer in plan):
         return _dense
-    by_channel = (*_CONVOLUTIONS, *_POOLS, *_AVERAGES, nn.GroupNorm, nn.Flatten)
+    by_channel = (*_CONVOLUTIONS, *_POOLS, *_AVERAGES, nn.GroupNorm, BatchNorm, nn.Flatten)
     known = (*by_channel, nn.Linear, nn.LayerNorm, *_BY_ELEMENT)
     once = sum(isinstance(layer, nn.Flatten) for layer in plan) == 1  # maps before, vectors after
     if once and isinstance(plan[0], _CONVOLUTIONS) and all(isinstance(p, known) for p in plan):
@@ -59,8 +60,18 @@ def _stacked(name: str, layer: nn.Module, weights: Mapping[str, Tensor], x: Tens
     if isinstance(layer, nn.LayerNorm):
         x = nn.functional.layer_norm(x, layer.normalized_shape, eps=layer.eps)
         return weights[f"{name}.bias"].unsqueeze(1) + x * weights[f"{name}.weight"].unsqueeze(1)
+    if isinstance(layer, BatchNorm):
+        side_by_side = x.transpose(0, 1).flatten(1)
+        out = batch_norm(side_by_side, *_side_by_side(name, weights), layer.training)
+        return out.view(-1, len(x), x.shape[-1]).transpose(0, 1)
     out: Tensor = layer(x)
     return out
+
+
+def _side_by_side(name: str, weights: Mapping[str, Tensor]) -> list[Tensor]:
+    """Return the numbers of a batch norm, (K channels,): views, of which averages are changed."""
+    parts = ("running_mean", "running_var", "weight", "bias")
+    return [weights[f"{name}.{part}"].flatten() for part in parts]
 
 
 def _in_groups(plan: nn.Sequential, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -70,8 +81,11 @@ def _in_groups(plan: nn.Sequential, weights: Mapping[str, Tensor], x: Tensor) ->
     x = x.transpose(0, 1).flatten(1, 2)  # (B, K channels, ...): the members' maps side by side
     if x.ndim == 4:
         x = x.contiguous(memory_format=torch.channels_last)
+    maps = True
     for name, layer in _in_order(plan):
-        if isinstance(layer, (*_CONVOLUTIONS, nn.GroupNorm)):
+        if maps and isinstance(layer, BatchNorm):
+            x = batch_norm(x, *_side_by_side(name, weights), layer.training)
+        elif isinstance(layer, (*_CONVOLUTIONS, nn.GroupNorm)):
             own = [weights[f"{name}.{part}"].flatten(0, 1) for part in ("weight", "bias")]
             if isinstance(layer, nn.GroupNorm):
                 x = group_norm(x, k * layer.num_groups, *own, layer.eps)
@@ -79,7 +93,7 @@ def _in_groups(plan: nn.Sequential, weights: Mapping[str, Tensor], x: Tensor) ->
                 convolve = nn.functional.conv1d if x.ndim == 3 else nn.functional.conv2d
                 x = convolve(x, *own, layer.stride, layer.padding, 1, k)
         elif isinstance(layer, nn.Flatten):
-            x = x.unflatten(1, (k, -1)).flatten(2).transpose(0, 1)
+            x, maps = x.unflatten(1, (k, -1)).flatten(2).transpose(0, 1), False
         else:
             x = _stacked(name, layer, weights, x)
     return x
