@@ -1,12 +1,14 @@
 """Networks: time beside plain PyTorch and skorch, accuracy on real data.
 
-    python -m benchmarks.nets [--folds 2] [part ...]
+    python -m benchmarks.nets [--folds 2] [--device cuda] [part ...]
 
 Parts: ``overhead`` (training beside plain PyTorch's and skorch's, where it is installed: the same
 architecture, batches and AdamW; and a committee of ten beside ten trainings), ``photoz`` (`mdn` on
 5000 SDSS galaxies, five folds), ``digits`` and ``mnist`` (one `cnn-classifier`; digits with three
 seeds, also under attack), ``supernovae`` (`mlp-classifier` beside `forest-classifier` on the same
 components, ten splits by supernova). Times are CPU seconds of one thread, the least of several.
+``throughput``, only if asked for: examples learned and predicted per second of a clock on one
+thread of the CPU, and on `--device`, with the ratio of the two.
 """
 
 import argparse
@@ -127,12 +129,12 @@ def judge_overhead(_):
         )
 
 
-def judge_photoz(folds):
+def judge_photoz(options):
     """Print the scores of `mdn` with its own settings."""
     table = np.loadtxt(data() / "tables" / "photoz_sdss_mgs_train.txt.gz")
     X, y = table[:, 1:10], table[:, 0]  # magnitudes, colours; redshifts
     found = []
-    for learn, test in list(KFold(5, shuffle=True, random_state=0).split(X))[:folds]:
+    for learn, test in list(KFold(5, shuffle=True, random_state=0).split(X))[: options.folds]:
         model, seconds = clocked(lambda i=learn: eq.network("mdn", random_state=0).fit(X[i], y[i]))
         prediction, truth = model.predict_dist(X[test]), y[test, None]
         error = (prediction.mean[:, 0] - y[test]) / (1 + y[test])
@@ -189,11 +191,12 @@ def supernovae():
     return flux, kind, group
 
 
-def judge_supernovae(count):
+def judge_supernovae(options):
     """Print the scores of a network less those of a forest, paired over splits."""
     X, y, group = supernovae()
     rows = []
-    for learn, test in list(GroupShuffleSplit(10, random_state=0).split(X, y, group))[: 2 * count]:
+    splits = list(GroupShuffleSplit(10, random_state=0).split(X, y, group))
+    for learn, test in splits[: 2 * options.folds]:
         pca = PCA(COMPONENTS, random_state=0).fit(X[learn])
         scores = []
         for name in ("forest-classifier", "mlp-classifier"):
@@ -212,12 +215,52 @@ def judge_supernovae(count):
         )
 
 
+# What is fed -> method, shape of an example.
+FED = {
+    "images 1 x 28 x 28, cnn": ("cnn", (1, 28, 28)),
+    "images 3 x 128 x 128, resnet of 34 layers": ("resnet", (3, 128, 128)),
+    "spectra of 4000 pixels, cnn": ("cnn", (1, 4000)),
+}
+
+
+def rates(name, shape, device, n):
+    """Return examples learned and predicted a second: n of them, once to warm up and once timed."""
+    X = np.random.default_rng(0).normal(size=(n, np.prod(shape)))
+    how = {"shape": shape, "n_members": 1, "batch_size": min(128, n), "validation": 0.0}
+    seconds = {}
+    for epochs in (1, 3):  # what a fit costs besides its epochs is in both
+        model = eq.network(name, **how, epochs=epochs, device=device, random_state=0)
+        start = time.perf_counter()
+        model.fit(X, X[:, 0])
+        seconds[epochs] = time.perf_counter() - start
+    model.predict(X)
+    start = time.perf_counter()
+    model.predict(X)
+    return 2 * n / (seconds[3] - seconds[1]), n / (time.perf_counter() - start)
+
+
+def judge_throughput(options):
+    """Print a table of rates."""
+    print("| examples | device | learned / s | predicted / s | times the CPU |")
+    print("|---|---|---|---|---|")
+    for label, (name, shape) in FED.items():
+        n = {28: 4096, 128: 64, 4000: 512}[shape[-1]]
+        base = rates(name, shape, "cpu", n)
+        print(f"| {label} | cpu | {base[0]:.0f} | {base[1]:.0f} | |", flush=True)
+        if options.device != "cpu":
+            found = rates(name, shape, options.device, 16 * n)
+            ratio = " and ".join(f"{a / b:.0f}" for a, b in zip(found, base, strict=True))
+            told = f"| {found[0]:.0f} | {found[1]:.0f} | {ratio} |"
+            print(f"| {label} | {options.device} {told}", flush=True)
+
+
 PARTS = {
     "overhead": judge_overhead,
     "photoz": judge_photoz,
     "digits": judge_digits,
     "mnist": judge_mnist,
     "supernovae": judge_supernovae,
+    "throughput": judge_throughput,
 }
 
 
@@ -228,11 +271,12 @@ def main():
     )
     parser.add_argument("parts", nargs="*", help=", ".join(PARTS))
     parser.add_argument("--folds", type=int, default=5, help="of five, how many to do")
+    parser.add_argument("--device", default="cpu", help="of the throughput")
     options, _ = parser.parse_known_args()
     torch.set_num_threads(1)
-    for part in options.parts or PARTS:
+    for part in options.parts or [name for name in PARTS if name != "throughput"]:
         start = time.perf_counter()
-        PARTS[part](options.folds)
+        PARTS[part](options)
         print(f"({part}: {time.perf_counter() - start:.0f} s)", flush=True)
 
 
