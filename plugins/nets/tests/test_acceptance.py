@@ -28,15 +28,23 @@ def split(X, y, test):
 def test_digits_are_read_but_not_under_attack_unless_trained_for_it():
     X, y = load_digits(return_X_y=True)
     X, y, query, truth = split(X / 16, y, 450)
-    found = {}
-    for adversarial in (0.0, 0.1 / X.std()):
-        how = {"n_members": 1, "adversarial": adversarial, "random_state": 0}
-        model = CNNClassifier(shape=(1, 8, 8), **how)
-        found[adversarial > 0] = sensitivity(model.fit(X, y), query, truth, (0.1,))
-    assert found[False].attacked[0] >= 0.98
-    assert found[False].attacked[1] <= 0.75
-    assert found[False].noisy[1] >= 0.97
-    assert found[True].attacked[1] >= 0.85
+    plain, trained = (
+        [
+            sensitivity(one, query, truth, (0.1,))
+            for one in CNNClassifier(
+                shape=(1, 8, 8), n_members=5, adversarial=adversarial, random_state=0
+            )
+            .fit(X, y)
+            .members_
+        ]
+        for adversarial in (0.0, 0.1 / X.std())
+    )
+    assert min(found.attacked[0] for found in plain) >= 0.98
+    assert max(found.attacked[1] for found in plain) <= 0.75
+    assert min(found.noisy[1] for found in plain) >= 0.97
+    attacked = [found.attacked[1] for found in trained]
+    assert min(attacked) >= 0.85
+    assert np.mean(attacked) >= 0.87
 
 
 @pytest.mark.realdata

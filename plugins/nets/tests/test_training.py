@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from equatorium_nets import training
 from equatorium_nets.examples import examples
 from equatorium_nets.layers import network
 from equatorium_nets.members import Members
@@ -109,6 +110,41 @@ def test_training_against_attacks_is_judged_under_attack():
         for how in (lame, replace(lame, adversarial=np.float64(0.3)))
     )
     assert attacked > 1.02 * plain
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_an_attack_is_on_the_thinned_network_that_learns_from_it(same, monkeypatch):
+    """It raises what a linear network says by the weights that are left; by others it would not."""
+    if not same:
+        monkeypatch.setattr(training, "set_generator_state", lambda *_: None)
+    members, size = Members.drawn("dropout(0.5)", (2,), 1, [0]), 0.3
+    inputs, outputs = [], []
+    members.register_forward_pre_hook(lambda _, given: inputs.append(given[0].detach()))
+
+    def loss(out, _):
+        outputs.append(out[0, :, 0].detach())
+        return out[..., 0]
+
+    rows, how = np.arange(200), replace(HOW, adversarial=size)
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 200, 2))).float()
+    run = training._Run(members.train(), examples(x[0].numpy(), rows), loss, rows[:0], how, [7])
+    torch.manual_seed(0)
+    run._losses(x, torch.from_numpy(rows)[None], None)
+    raised = (outputs[1] - outputs[0]) / size
+    kept = torch.cartesian_prod(*(torch.tensor([0.0, 2.0]),) * 2)  # neither unit, one, or both
+    possible = kept @ members.weights[0][0, 0].detach().abs()
+    away = (raised[:, None] - possible).abs().min(dim=1).values
+    assert bool((away < 1e-4).all()) == same
+    begun, moved = ((there - x).abs().max(dim=1).values for there in inputs)
+    assert (0.9 * size < begun).all() and (begun <= 1.0001 * size).all()
+    assert (1.8 * size < moved).all() and (moved <= 2.0001 * size).all()
+
+
+def test_a_member_is_attacked_as_it_would_be_alone():
+    how = replace(HOW, adversarial=0.3)
+    pair, alone = (together(seeds, (1, 8), how)[0] for seeds in ([3, 4], [3]))
+    for name, w in alone.items():
+        np.testing.assert_allclose(pair[name][:1], w, rtol=1e-4, atol=1e-5)
 
 
 def test_penalties_leave_biases_alone():

@@ -81,8 +81,9 @@ class Networks(Network, Ensemble):
         errors where `fit` is given ``ivar``.
     adversarial : float
         Train on examples that are moved by so much along the sign of the loss's gradient
-        (Goodfellow et al. 2015, Madry et al. 2018), in units of the inputs' errors where `fit` is
-        given ``ivar``, else of their spread, and judge by such examples; 0: do not.
+        (Goodfellow et al. 2015, Madry et al. 2018), from noise of that size about them (de Jorge et
+        al. 2022), in units of the inputs' errors where `fit` is given ``ivar``, else of their
+        spread, and judge by moved examples; 0: do not.
     mc_dropout : int
         So many thinned networks are made of each by its ``dropout`` layers, and all of them answer
         (Gal & Ghahramani 2016); 0: dropout only serves the training.

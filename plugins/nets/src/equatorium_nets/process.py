@@ -59,6 +59,20 @@ def seeded(seed: int, device: str = "cpu") -> None:
             torch.cuda.manual_seed(seed)
 
 
+def generator_state(device: torch.device) -> torch.Tensor:
+    """Return the state of the generator that dropout draws from."""
+    on_cpu = device.type == "cpu"
+    return torch.get_rng_state() if on_cpu else torch.cuda.get_rng_state(device)
+
+
+def set_generator_state(device: torch.device, state: torch.Tensor) -> None:
+    """Let dropout draw from a state on."""
+    if device.type == "cpu":
+        torch.set_rng_state(state)
+    else:
+        torch.cuda.set_rng_state(state, device)
+
+
 def is_light(plan: nn.Module, shape: Sequence[int], rows: int) -> bool:
     """Return whether a member's step of so many rows is too small to be shared between threads.
 

@@ -15,6 +15,7 @@ from equatorium_nets.augment import Change
 from equatorium_nets.checkpoint import Checkpoint
 from equatorium_nets.examples import Examples, Rows
 from equatorium_nets.members import Members
+from equatorium_nets.process import generator_state, set_generator_state
 
 Tensor = torch.Tensor
 # (numbers of the network (K, B, q), rows of the examples (K, B)) -> losses (K, B)
@@ -41,8 +42,8 @@ class Training:
         Epochs without a better held-out loss after which a member stops.
     progress : bool
     adversarial : float
-        How far examples are moved against the network, in their errors or else their spread; the
-        loss is then that of the moved ones.
+        How far examples are moved against the network, in their errors or else their spread, after
+        noise of at most that size; the loss is then that of the moved ones.
     """
 
     epochs: int
@@ -156,7 +157,7 @@ class _Run:
         held: Rows,
         how: Training,
         seeds: list[int],
-        augment: Change | None,
+        augment: Change | None = None,
     ) -> None:
         self.members, self.examples, self.loss, self.how = members, examples, loss, how
         self.augment, self.held = augment, held
@@ -240,14 +241,24 @@ class _Run:
         return errors[rows] if len(errors) > 1 else errors.expand_as(batch)
 
     def _losses(self, batch: Tensor, rows: Tensor, errors: Tensor | None) -> Tensor:
-        """Return the losses (K, B), if so wished at examples moved uphill (Madry et al. 2018)."""
+        """Return the losses (K, B), if so wished at examples moved uphill (Madry et al. 2018).
+
+        In training these start from noise (de Jorge et al. 2022): from the examples themselves a
+        network learns to turn the slopes just there, and is as weak as before a little further on.
+        """
         if not self.how.adversarial:
             return self.loss(self.members(batch), rows)
-        batch = batch.detach().requires_grad_()
-        plain = self.loss(self.members(batch), rows)
-        (slope,) = torch.autograd.grad(plain.sum(), batch)
-        step = self.how.adversarial * slope.sign() * (1.0 if errors is None else errors)
-        return self.loss(self.members(batch.detach() + step), rows)
+        size = self.how.adversarial * (1.0 if errors is None else errors)
+        start, device = batch.detach(), self.members.device
+        if self.members.training:
+            noise = [rng.uniform(-1.0, 1.0, batch.shape[1:]) for rng in self.orders]
+            start = start + size * self.members.tensor(np.stack(noise))
+        drawn = generator_state(device)
+        losses = self.loss(self.members(start.requires_grad_()), rows)
+        (slope,) = torch.autograd.grad(losses.sum(), start)
+        # The same units are dropped again: the attack is on the network that learns from it.
+        set_generator_state(device, drawn)
+        return self.loss(self.members(start.detach() + size * slope.sign()), rows)
 
     def _judge(self) -> Tensor:
         """Return the mean loss of each member, (K,), on examples it does not learn from."""
@@ -276,7 +287,7 @@ class _Run:
             "waited": self.best.waited.cpu().numpy(),
             "history": {name: np.array(values) for name, values in self.history.items()},
             "orders": [rng.bit_generator.state for rng in (*self.orders, self.pieces)],
-            "dropout": _generator_state(self.members.device).numpy(),
+            "dropout": generator_state(self.members.device).numpy(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -306,7 +317,7 @@ class _Run:
             self.history = {name: list(map(float, a)) for name, a in state["history"].items()}
             for rng, numbers in zip((*self.orders, self.pieces), state["orders"], strict=True):
                 rng.bit_generator.state = numbers
-            _set_generator_state(self.members.device, torch.from_numpy(state["dropout"]))
+            set_generator_state(self.members.device, torch.from_numpy(state["dropout"]))
             self.epoch = int(state["epoch"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise StateError(f"the checkpoint is damaged: {error}. Remove it.") from error
@@ -327,19 +338,6 @@ def _fill(tensor: Tensor, array: Any) -> None:
     if array.shape != tuple(tensor.shape):
         raise ValueError(f"an array of shape {array.shape} should be {tuple(tensor.shape)}")
     tensor.copy_(torch.from_numpy(array))
-
-
-def _generator_state(device: torch.device) -> Tensor:
-    """Return the state of the generator that dropout draws from."""
-    on_cpu = device.type == "cpu"
-    return torch.get_rng_state() if on_cpu else torch.cuda.get_rng_state(device)
-
-
-def _set_generator_state(device: torch.device, state: Tensor) -> None:
-    if device.type == "cpu":
-        torch.set_rng_state(state)
-    else:
-        torch.cuda.set_rng_state(state, device)
 
 
 def _fraction(epoch: int, how: Training) -> float:
