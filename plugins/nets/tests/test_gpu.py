@@ -16,7 +16,7 @@ HOW = {"n_members": 2, "epochs": 4, "learning_rate": 1e-2, "random_state": 0}
 # Name -> options, columns of X. No dropout: each device has a generator of its own.
 KINDS = {
     "mlp": ({"layers": "dense(32) silu dense(32) silu"}, 5),
-    "mdn": ({"layers": "dense(32) silu"}, 5),
+    "mdn": ({"layers": "dense(32) silu batch-norm"}, 5),
     "cnn": (
         {"layers": "conv(8, 3, 1, 1) norm relu pool(2) flatten dense(16) relu", "shape": (1, 8, 8)},
         64,
@@ -71,6 +71,16 @@ def test_a_file_gives_the_same_on_either(kind, tmp_path):
         one, two = model.predict_dist(X), moved.predict_dist(X)
         np.testing.assert_allclose(two.mean, one.mean, rtol=1e-8, atol=1e-8)
         np.testing.assert_allclose(two.variance, one.variance, rtol=1e-8, atol=1e-8)
+
+
+def test_dropout_and_attacks_there_repeat():
+    X = RNG.normal(size=(300, 5))
+    how = {**HOW, "layers": "dense(32) relu dropout(0.3)", "adversarial": 0.2, "device": DEVICE}
+    one, two, other = (
+        eq.network("mlp", **{**how, "random_state": seed}).fit(X, X[:, 0]).predict(X)
+        for seed in (0, 0, 1)
+    )
+    assert apart(one, two) < 0.01 * apart(one, other)
 
 
 def test_an_autoencoder_finds_there_the_coordinates_that_it_finds_here(tmp_path):
