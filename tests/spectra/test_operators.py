@@ -156,7 +156,9 @@ def test_a_tilted_spectrum_is_no_surprise_to_a_free_continuum_only():
     ("make", "error", "message"),
     [
         (lambda: Rotation(1.5), InputError, "limb_darkening"),
+        (lambda: Rotation("x"), InputError, "limb_darkening"),
         (lambda: LineSpread(-1.0), InputError, "native"),
+        (lambda: LineSpread("x"), InputError, "native"),
         (lambda: FreeContinuum(2.5), InputError, "degree"),
         (
             lambda: RadialVelocity().apply(

@@ -7,6 +7,7 @@ transform together.
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
@@ -78,7 +79,7 @@ class Rotation(Kernel):
     names: ClassVar[tuple[str, ...]] = ("vsini",)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.limb_darkening <= 1:
+        if not (isinstance(self.limb_darkening, Real) and 0 <= self.limb_darkening <= 1):
             raise InputError(f"limb_darkening lies between 0 and 1, not {self.limb_darkening!r}.")
 
     def transfer(self, f: FloatArray, values: Values) -> npt.NDArray[np.complex128]:
@@ -115,7 +116,7 @@ class LineSpread(Kernel):
     names: ClassVar[tuple[str, ...]] = ("resolution",)
 
     def __post_init__(self) -> None:
-        if not self.native > 0:
+        if not (isinstance(self.native, Real) and self.native > 0):
             raise InputError(f"native is a resolution and positive, not {self.native!r}.")
 
     def transfer(self, f: FloatArray, values: Values) -> npt.NDArray[np.complex128]:
