@@ -100,8 +100,12 @@ def test_points_that_are_none_are_refused(theta):
 
 def test_no_data_have_negative_degrees_of_freedom():
     student = eq.StudentLikelihood(MODEL, seen(0.3), free={"df": "nu"})
-    with pytest.raises(InputError, match="-1 degrees"):
-        student.simulate([*THETA, -1.0], 0)
+    for ask in (
+        lambda theta: student.simulate(theta, 0),
+        lambda theta: student.log_likelihood([theta]),
+    ):
+        with pytest.raises(InputError, match=r"no -1 degrees of freedom.*'nu'"):
+            ask([*THETA, -1.0])
 
 
 # -- several data sets -------------------------------------------------------------------------

@@ -116,6 +116,13 @@ def test_a_state_whose_function_no_double_can_hold_is_refused(pair):
         TrendGP().set_state({**state, "variance_function_": huge})
 
 
+@pytest.mark.parametrize("name", ["n_outputs_", "y_ndim_"])
+def test_a_state_without_its_numbers_of_outputs_is_refused(pair, name):
+    state = {key: value for key, value in pair[0].get_state().items() if key != name}
+    with pytest.raises(StateError, match=name):
+        TrendGP().set_state(state)
+
+
 def test_the_option_is_checked():
     with pytest.raises(InputError, match="variance_function"):
         TrendGP(variance_function="yes").fit(

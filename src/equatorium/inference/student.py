@@ -149,8 +149,6 @@ class StudentLikelihood(Likelihood):
     def stretch(self, theta: FloatArray, rng: np.random.Generator) -> FloatArray:
         """One over the root of chi-squared per degree of freedom: of each datum, or of all."""
         df = self._df(theta)[:, None]
-        if not (df > 0).all():
-            raise InputError(f"No data can be drawn with {df.min():.6g} degrees of freedom.")
         shape = (len(theta), self.q if self.per_datum else 1)
         return np.asarray(np.sqrt(df / rng.chisquare(df, shape)))
 
@@ -158,7 +156,13 @@ class StudentLikelihood(Likelihood):
         """Degrees of freedom (m,) at points."""
         if self.df is not None:
             return np.full(len(theta), float(self.df))
-        return self._split(theta)[2][:, 0]
+        df = self._split(theta)[2][:, 0]
+        if (df <= 0).any():
+            raise InputError(
+                f"There are no {df.min():.6g} degrees of freedom. Give {self.names[-1]!r} a prior "
+                "above 0."
+            )
+        return df
 
 
 def _log_t(squared: FloatArray, logdet: FloatArray, df: FloatArray, size: int) -> FloatArray:

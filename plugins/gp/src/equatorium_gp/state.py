@@ -17,6 +17,9 @@ def check_state(model: Any) -> None:
     StateError
         Naming the array, what was expected and what came.
     """
+    for name in ("n_outputs_", "y_ndim_"):
+        if not isinstance(getattr(model, name, None), int | np.integer):
+            raise StateError(f"the state of TrendGP needs a whole number {name!r}.")
     n = len(getattr(model, "X_", ()))
     d, p = model.n_features_in_, model.n_outputs_
     group = getattr(model, "group_", None)
