@@ -166,6 +166,9 @@ def test_units_are_those_of_channels_and_of_steps():
         ({"shape": (4, 3), "augment": {"flip": 1}}, "{'noise': amount, 'errors': times} only"),
         ({"shape": (4, 3), "layers": "gru(0)"}, "gru(units)"),
         ({"layers": "gru(3) gru(3)"}, "needs 2 dimensions"),
+        ({"layers": "norm gru(3)"}, "norm stands before gru"),
+        ({"shape": (4, 3), "layers": "relu batch-norm gru(3)"}, "batch-norm stands before gru"),
+        ({"shape": (4, 3), "layers": "conv(4, 1) gru(3)"}, "conv stands before gru"),
     ],
 )
 def test_wrong_series_are_named(options, says):

@@ -138,7 +138,19 @@ def words(layers: str) -> list[tuple[str, list[float]]]:
                 f"Known: {', '.join(known)}; `register_backbone` adds one of yours."
             )
         found.append((word, _numbers(word, inside)))
+    _check_series([word for word, _ in found])
     return found
+
+
+def _check_series(found: list[str]) -> None:
+    """Raise what mixes the numbers of a series before a layer that tells times, values and gaps."""
+    before = found[: found.index("gru")] if "gru" in found else []
+    for word in before:
+        if word in ("norm", "batch-norm") or (word in LAYERS and LAYERS[word][2] == _MAPS):
+            raise InputError(
+                f"{word} stands before gru, which needs the times, the values and the gaps of all "
+                f"steps as they are: put it behind, as in 'gru(8) norm', or leave it out."
+            )
 
 
 def _numbers(word: str, inside: str | None) -> list[float]:
