@@ -10,7 +10,9 @@ ten random splits into 80 % and 20 %; all stars, and those of 4000 < Teff < 8000
    principal components of the flux: errors of log Teff, log g, [Fe/H]; gains are paired over
    splits, with their standard error. Kernels and trend were chosen by cross-validation within the
    training stars of two splits. Of a star unlike all others the process knows that it knows
-   nothing, and gives the mean: ``both`` weighs it and the neighbours by their precisions.
+   nothing, and gives the mean. ``near`` are its answers on the way from a star to its neighbours
+   (`nearby`; how near, by cross-validation within the training stars), ``both`` weighs process
+   and neighbours by their precisions.
 2. Embedded(pca, trend-gp) from labels to the continuum-normalised flux of 3900 to 7500 Angstrom in
    pixels of 4.5. Stars of equal labels differ, some by much more than most: those that
    leave-one-out errors call strange (``outliers``) do not train, and errors follow Student's t,
@@ -40,7 +42,7 @@ from scipy import stats
 from scipy.optimize import minimize
 from scipy.special import gammaln
 from sklearn.model_selection import cross_val_predict
-from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
 
 import equatorium as eq
 from equatorium.errors import NotConvergedWarning
@@ -97,13 +99,31 @@ def by_components(seed: int, cool: bool) -> dict:
     gp.set_params(random_state=0).fit(np.arcsinh(a / width), y[train])
     mean, std = gp.predict(np.arcsinh(b / width), return_std=True)
     weight = near_std**2 / (near_std**2 + std**2)
-    both = weight * mean + (1 - weight) * near
-    errors = {"k-NN": near - y[test], "gp": mean - y[test], "both": both - y[test]}
+    means = {"k-NN": near, "gp": mean, "both": weight * mean + (1 - weight) * near}
+    points, weights = nearby(a, b)
+    means["near"] = sum(
+        w[:, None] * gp.predict(np.arcsinh(x / width)) for x, w in zip(points, weights, strict=True)
+    )
+    errors = {name: found - y[test] for name, found in means.items()}
     found = {
         name: {"rmse": np.sqrt(np.mean(e**2, axis=0)), "median": np.median(np.abs(e), axis=0)}
         for name, e in errors.items()
     }
     return {**found, "z2": np.mean((errors["gp"] / std) ** 2, axis=0)}
+
+
+def nearby(a: np.ndarray, b: np.ndarray, share: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Points (5, m, k) between stars b (m, k) and their neighbours among a (n, k), and weights.
+
+    A star that is farther from a neighbour than this share of a are from their nearest is moved
+    towards it as far as that; weights are by inverse distance.
+    """
+    neighbours = NearestNeighbors(n_neighbors=5).fit(a)
+    radius = np.quantile(neighbours.kneighbors(n_neighbors=1)[0], share)  # not from themselves
+    distance, index = (found.T for found in neighbours.kneighbors(b))
+    step = radius / np.maximum(distance, radius)
+    weights = 1 / np.maximum(distance, 1e-12)
+    return a[index] + (b - a[index]) * step[:, :, None], weights / weights.sum(axis=0)
 
 
 class Scaled(eq.Emulator):
@@ -306,7 +326,7 @@ def kept(path: Path, make, *args) -> dict:
 
 def print_components(results: list[dict], title: str) -> None:
     print(f"\n{title}, {len(results)} splits: k-NN, another, gain +- standard error")
-    for other, score in product(("gp", "both"), ("rmse", "median")):
+    for other, score in product(("gp", "near", "both"), ("rmse", "median")):
         near, new = (np.array([r[m][score] for r in results]) for m in ("k-NN", other))
         gain = near - new
         error = gain.std(axis=0, ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else gain[0] * 0
