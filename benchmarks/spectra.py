@@ -11,8 +11,8 @@ ten random splits into 80 % and 20 %; all stars, and those of 4000 < Teff < 8000
    splits, with their standard error. Kernels and trend were chosen by cross-validation within the
    training stars of two splits. Of a star unlike all others the process knows that it knows
    nothing, and gives the mean. ``near`` are its answers on the way from a star to its neighbours
-   (`nearby`; how near, by cross-validation within the training stars), ``both`` weighs process
-   and neighbours by their precisions.
+   (`nearby`; how near, by cross-validation within the training stars, see RESULTS.md for what was
+   tried), ``both`` weighs process and neighbours by their precisions.
 2. Embedded(pca, trend-gp) from labels to the continuum-normalised flux of 3900 to 7500 Angstrom in
    pixels of 4.5. Stars of equal labels differ, some by much more than most: those that
    leave-one-out errors call strange (``outliers``) do not train, and errors follow Student's t,

@@ -38,7 +38,8 @@ class GalaxyFormation(Simulator):
     substeps : int
         Sub-steps between snapshots.
     forests : int
-        Forests in the pool.
+        Forests in the pool. An emulator learns their mean, which differs from that of all possible
+        ones by 1 / sqrt(forests) of their scatter: take hundreds where errors are to be honest.
     seed : int
         Of the pool's first forest; the others have the seeds that follow.
     scatter : pair of float
